@@ -1,0 +1,95 @@
+"""Block functions, and the templates that are compiled from them.
+
+A *block function* is a plain numba function over a few hundred points that stay in cache: a
+backbone's `encode` and its backward, a decoder's layers. A *template* is a kernel that calls block
+functions by global names (`encode`, `color_forward`...). `specialise` rebinds those names and
+compiles the result, so that one template serves every pair of backbone and decoder.
+
+Only specialised kernels are cached on disk. Their names carry a digest of the sources they are
+made of, because numba's cache looks at the template's file alone and would run stale code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import types
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+# Fast arithmetic that still propagates NaN and infinity: a diverged field must be seen, not hidden.
+FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+Block = Callable[..., Any]
+
+
+def block(function: Block) -> Block:
+    """Compile a function that kernels call; compiled into its callers, never cached by itself."""
+    return njit(error_model="numpy", fastmath=FAST)(function)
+
+
+_variants: dict[str, Block] = {}
+
+
+def variant(function: Block, **constants: Any) -> Block:
+    """A block function with global constants of its own (dimensions, widths), known to the compiler.
+
+    `function` may be a block function or a plain one; constants may be block functions as well.
+    """
+    plain = getattr(function, "py_func", function)
+    label = ",".join(
+        f"{key}={getattr(value, '__qualname__', value)}" for key, value in sorted(constants.items())
+    )
+    key = f"{plain.__module__}.{plain.__qualname__}[{label}]"
+    if key not in _variants:
+        scope = {**plain.__globals__, **constants}
+        rebound = types.FunctionType(plain.__code__, scope, plain.__name__)
+        rebound.__qualname__ = f"{plain.__qualname__}[{label}]"
+        rebound.__module__ = plain.__module__
+        _variants[key] = block(rebound)
+    return _variants[key]
+
+
+@cache
+def _file_digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@cache
+def _kernels_digest() -> str:
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256("".join(_file_digest(str(file)) for file in files).encode()).hexdigest()
+
+
+_compiled: dict[str, Block] = {}
+
+
+def specialise(template: Block, parallel: bool = True, **bindings: Any) -> Block:
+    """Compile `template` with its global names bound to `bindings` (block functions or constants).
+
+    The recipe keeps numba's disk cache working across processes, which closures and functions
+    passed as arguments do not: an ordinary function with other globals and a name of its own.
+    """
+    parts = [_kernels_digest(), template.__module__, template.__qualname__, str(parallel)]
+    for name, value in sorted(bindings.items()):
+        function = getattr(value, "py_func", None)
+        if function is None:
+            parts.append(f"{name}={value!r}")
+        else:
+            source = _file_digest(inspect.getfile(function))
+            parts.append(f"{name}={function.__module__}.{function.__qualname__}:{source}")
+    digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+    if digest not in _compiled:
+        scope = {**template.__globals__, **bindings}
+        function = types.FunctionType(template.__code__, scope, template.__name__)
+        function.__qualname__ = f"{template.__name__}_{digest}"
+        function.__module__ = template.__module__
+        function.__defaults__ = template.__defaults__
+        _compiled[digest] = njit(
+            parallel=parallel, cache=True, error_model="numpy", fastmath=FAST, nogil=True
+        )(function)
+    return _compiled[digest]

@@ -1,0 +1,125 @@
+"""A backbone's block functions as an operation of autograd: points in, features out.
+
+The cpu twin of any backbone: forward parallel over blocks of points, the parameters' gradient
+parallel over parts, the points' gradient over blocks again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import get_num_threads, prange
+from torch import Tensor
+
+from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.grid import EncoderBlocks
+from polyfield.kernels.launch import launch
+
+POINTS = 2048  # a task: few enough to stay in cache, enough to pay for a level's table
+
+
+encode: Block
+encode_backward: Block
+encode_gradient: Block
+
+
+def _forward(x, params, ints, floats, n_parts, out):  # type: ignore[no-untyped-def]
+    n = x.shape[0]
+    for task in prange((n + POINTS - 1) // POINTS):
+        i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
+        columns = np.ascontiguousarray(x[i0:i1].T)
+        for part in range(n_parts):
+            encode(part, columns, params, ints, floats, out[i0:i1])
+
+
+def _backward(x, d_out, params, ints, floats, n_parts, n_threads, d_params):  # type: ignore[no-untyped-def]
+    columns = np.ascontiguousarray(x.T)
+    for thread in prange(n_threads):
+        for part in range(thread, n_parts, n_threads):
+            encode_backward(part, columns, d_out, params, ints, floats, d_params)
+
+
+def _gradient(x, d_out, params, ints, floats, n_parts, d_x):  # type: ignore[no-untyped-def]
+    n = x.shape[0]
+    for task in prange((n + POINTS - 1) // POINTS):
+        i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
+        columns = np.ascontiguousarray(x[i0:i1].T)
+        d_columns = np.zeros_like(columns)
+        for part in range(n_parts):
+            encode_gradient(part, columns, d_out[i0:i1], params, ints, floats, d_columns)
+        d_x[i0:i1] = d_columns.T
+
+
+class EncoderKernels:
+    """The compiled kernels of one backbone and the description they run on.
+
+    Args:
+        blocks: the block functions.
+        ints, floats: what the block functions read (see their module).
+        n_parts: independent parts; width: features in all.
+    """
+
+    def __init__(
+        self, blocks: EncoderBlocks, ints: np.ndarray, floats: np.ndarray, n_parts: int, width: int
+    ) -> None:
+        self.blocks, self.n_parts, self.width = blocks, n_parts, width
+        self.ints = np.ascontiguousarray(ints, np.int64)
+        self.floats = np.ascontiguousarray(floats, np.float64)
+        self.floats32 = self.floats.astype(np.float32)
+
+    def floats_as(self, dtype: np.dtype) -> np.ndarray:
+        return self.floats32 if dtype == np.float32 else self.floats
+
+    def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, "p"]) -> Tensor:
+        """Features [n, width] of points x in the unit cube; differentiable in both."""
+        return _Encode.apply(x, params, self)
+
+
+class _Encode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, params: Tensor, kernels: EncoderKernels) -> Tensor:
+        ctx.kernels = kernels
+        ctx.save_for_backward(x, params)
+        out = torch.empty(x.shape[0], kernels.width, dtype=params.dtype)
+        if x.shape[0] == 0:
+            return out
+        run = specialise(_forward, encode=kernels.blocks.encode)
+        points, values = x.detach().contiguous().numpy(), params.detach().numpy()
+        with launch():
+            floats = kernels.floats_as(values.dtype)
+            run(points, values, kernels.ints, floats, kernels.n_parts, out.numpy())
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, params = ctx.saved_tensors
+        kernels: EncoderKernels = ctx.kernels
+        points, values = x.detach().contiguous().numpy(), params.detach().numpy()
+        d_values = d_out.contiguous().numpy()
+        floats = kernels.floats_as(values.dtype)
+        d_x = d_params = None
+        if ctx.needs_input_grad[1]:
+            d_params = torch.zeros_like(params)
+            run = specialise(_backward, encode_backward=kernels.blocks.encode_backward)
+            threads = min(get_num_threads(), kernels.n_parts)
+            with launch():
+                run(
+                    points,
+                    d_values,
+                    values,
+                    kernels.ints,
+                    floats,
+                    kernels.n_parts,
+                    threads,
+                    d_params.numpy(),
+                )
+        if ctx.needs_input_grad[0]:
+            d_x = torch.zeros_like(x)
+            run = specialise(_gradient, encode_gradient=kernels.blocks.encode_gradient)
+            with launch():
+                run(points, d_values, values, kernels.ints, floats, kernels.n_parts, d_x.numpy())
+        return d_x, d_params, None

@@ -1,0 +1,333 @@
+"""The fused render step: march, encode, density, cull, colour, composite, and all of it backward.
+
+One thread takes blocks of rays through the whole pipeline. In a round, every live ray of a block
+takes up to 8 samples; their density is computed at once, samples behind an opaque surface are
+dropped, and only what is left is coloured. Rows (kept samples) go to the thread's *stash*, in the
+order of rounds, which is front to back along each ray; the backward pass walks the rows in that
+order with a running state per ray ("total minus prefix"), so that it needs no lists.
+
+Letters: r rays, n rows, c features, k geometry features, q numbers a ray.
+    transmittance T_1 = 1, alpha_i = 1 - exp(-density_i dt_i), w_i = T_i alpha_i, T_{i+1} = T_i - w_i
+    rgb = sum w_i c_i, opacity = sum w_i, distance = sum w_i t_i            (Max 1995)
+    distortion = sum_ij w_i w_j |s_i - s_j| + 1/3 sum w_i^2 ds_i            (Barron et al. 2022, eq. 15)
+with s = t / (1 + t), so that what is far does not outweigh what is near.
+
+The templates are specialised by `kernels.volume`, which also says what the arguments are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange
+
+from polyfield.kernels.blocks import Block, block
+from polyfield.kernels.domain import to_unit_backward
+from polyfield.kernels.march import march_ray, ray_span
+from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
+
+ROUND = 8
+ROWS = 1024  # rows a backward task, so that its activations stay in cache
+EXPONENT_MAX = 15.0
+N_OUT = 6  # numbers a ray: rgb, opacity, distance, distortion
+EXP, SOFTPLUS = 0, 1
+STOP, SHIFT, NEAR_SCALE = 0, 1, 2  # the fields of `settings`
+
+SUMMED = 0  # features summed into the raw density of a decoder without trunk; 0: it has a trunk
+encode: Block
+encode_backward: Block
+encode_gradient: Block
+color_forward: Block
+color_backward: Block
+
+
+@block
+def density_of(raw, kind, shift):  # type: ignore[no-untyped-def]
+    """Density from the raw output, and its slope: exp (truncated) or softplus of raw + shift."""
+    one, top = type(raw)(1), type(raw)(EXPONENT_MAX)
+    x = raw + shift
+    if kind == EXP:
+        value = math.exp(min(x, top))
+        return value, value
+    if x > top:
+        return x, one
+    e = math.exp(x)
+    return math.log(one + e), e / (one + e)
+
+
+@block
+def bounded_distance(t):  # type: ignore[no-untyped-def]
+    """s = t / (1 + t)."""
+    return t / (type(t)(1) + t)
+
+
+@block
+def trunk_rows(features, trunk_params, trunk_shape, acts, capacity, r0, r1):  # type: ignore[no-untyped-def]
+    """The decoder's rows whose first columns hold the raw density, [r1-r0, *]."""
+    if SUMMED == 0:
+        mlp_forward(features[r0:r1], trunk_params, trunk_shape, acts, capacity, r0, r1)
+        return output(acts, trunk_shape, capacity, r0, r1)
+    return features[r0:r1]
+
+
+def raw_density(row, r):  # type: ignore[no-untyped-def]
+    """The raw density of row r of `trunk_rows`."""
+    value = row[r, 0]
+    for c in range(1, SUMMED):
+        value += row[r, c]
+    return value
+
+
+def encode_rows(xs, r0, r1, first, last, params, ints, floats, features):  # type: ignore[no-untyped-def]
+    """Encode rows r0..r1 in parts first..last."""
+    n = r1 - r0
+    columns = np.empty((xs.shape[1], n), xs.dtype)
+    for a in range(xs.shape[1]):
+        for row in range(n):
+            columns[a, row] = xs[r0 + row, a]
+    for part in range(first, last):
+        encode(part, columns, params, ints, floats, features[r0:r1])
+
+
+def move_row(source, target, rays, ts, dts, xs, features, trunk_shape, acts, capacity):  # type: ignore[no-untyped-def]
+    """Copy a row of the stash down over a dropped one."""
+    rays[target], ts[target], dts[target] = rays[source], ts[source], dts[source]
+    xs[target] = xs[source]
+    features[target] = features[source]
+    if SUMMED == 0:
+        for i in range(1, trunk_shape[0] + 1):
+            rows = layer(acts, trunk_shape, capacity, i, 0, capacity)
+            rows[target] = rows[source]
+
+
+@block
+def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_directions):  # type: ignore[no-untyped-def]
+    """Add the rays' gradient through their samples' positions o + t d, from d_x [3, n]."""
+    for row in range(d_x.shape[1]):
+        ray, t = rays[row], ts[row]
+        o, d = origins[ray], directions[ray]
+        gradient = to_unit_backward(
+            grid[0], march, o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2],
+            d_x[0, row], d_x[1, row], d_x[2, row],
+        )  # fmt: skip
+        for a in range(3):
+            d_origins[ray, a] += gradient[a]
+            d_directions[ray, a] += t * gradient[a]
+
+
+def render_forward(  # type: ignore[no-untyped-def]
+    origins, directions, jitter, ray_features, grid, march, occupied, coarse, settings, kind,
+    params, ints, floats, n_parts, density_parts, trunk_params, trunk_shape, color_params,
+    color_shape, keep, block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
+    rgb, out, rows_of, marched,
+):  # fmt: skip
+    n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
+    n_blocks = (n_rays + block_rays - 1) // block_rays
+    for thread in prange(n_threads):
+        ray_of, t_of, dt_of, x_of = rays[thread], ts[thread], dts[thread], xs[thread]
+        feature, act, color_act = features[thread], acts[thread], color_acts[thread]
+        weight, slope, color = weights[thread], slopes[thread], rgb[thread]
+        one, zero = settings.dtype.type(1), settings.dtype.type(0)
+        third = settings.dtype.type(1 / 3)
+        alive = np.empty(block_rays, np.int64)
+        taken = np.empty(block_rays, np.int64)
+        state = np.empty((block_rays, 2), settings.dtype)
+        span = np.empty((block_rays, 2), settings.dtype)
+        light = np.empty((block_rays, 3), settings.dtype)  # T, sum w, sum w s
+        end, n_marched = 0, 0
+        for b in range(thread, n_blocks, n_threads):
+            first_ray = b * block_rays
+            first_row = end if keep else 0
+            end = first_row
+            n_alive = 0
+            for i in range(min(block_rays, n_rays - first_ray)):
+                ray = first_ray + i
+                start, stop = ray_span(grid, march, origins[ray], directions[ray])
+                for c in range(N_OUT):
+                    out[ray, c] = zero
+                if start < stop:
+                    span[i, 0] = start + jitter[ray] * max(march[14], march[15] * start)
+                    span[i, 1] = stop
+                    state[i, 0], state[i, 1] = zero, span[i, 0]
+                    light[i, 0], light[i, 1], light[i, 2] = one, zero, zero
+                    alive[n_alive] = i
+                    n_alive += 1
+            while n_alive > 0:
+                if end + n_alive * ROUND > capacity:
+                    end = -1
+                    break
+                last = end
+                for a in range(n_alive):
+                    i = alive[a]
+                    ray = first_ray + i
+                    m = march_ray(
+                        grid, march, occupied, coarse, origins[ray], directions[ray], span[i, 0],
+                        span[i, 1], state[i], ROUND, t_of, dt_of, x_of, last,
+                    )  # fmt: skip
+                    for row in range(last, last + m):
+                        ray_of[row] = ray
+                    taken[a] = m
+                    last += m
+                n_marched += last - end
+                if last == end:
+                    break
+                encode_rows(x_of, end, last, 0, density_parts, params, ints, floats, feature)
+                trunk = trunk_rows(feature, trunk_params, trunk_shape, act, capacity, end, last)
+                source, target, still = 0, end, 0
+                for a in range(n_alive):
+                    i = alive[a]
+                    ray = first_ray + i
+                    for m in range(taken[a]):
+                        t, dt = t_of[end + source + m], dt_of[end + source + m]
+                        value, gradient = density_of(
+                            raw_density(trunk, source + m), kind, settings[SHIFT]
+                        )
+                        w = light[i, 0] * (one - math.exp(-value * dt))
+                        if target < end + source + m:
+                            move_row(
+                                end + source + m, target, ray_of, t_of, dt_of, x_of, feature,
+                                trunk_shape, act, capacity,
+                            )  # fmt: skip
+                        weight[target], slope[target] = w, gradient
+                        s = bounded_distance(t)
+                        length = bounded_distance(t + dt) - s
+                        out[ray, 3] += w
+                        out[ray, 4] += w * t
+                        out[ray, 5] += (
+                            w * (s * light[i, 1] - light[i, 2]) * (one + one)
+                            + w * w * length * third
+                        )
+                        light[i, 0] -= w
+                        light[i, 1] += w
+                        light[i, 2] += w * s
+                        target += 1
+                        if light[i, 0] < settings[STOP]:
+                            break
+                    source += taken[a]
+                    if taken[a] == ROUND and light[i, 0] >= settings[STOP]:
+                        alive[still] = i
+                        still += 1
+                n_alive = still
+                end = target
+            if end < 0:
+                break
+            if end == first_row:
+                continue
+            if density_parts < n_parts:
+                encode_rows(
+                    x_of, first_row, end, density_parts, n_parts, params, ints, floats, feature
+                )
+            if SUMMED == 0:
+                geometry = output(act, trunk_shape, capacity, first_row, end)[:, 1:]
+            else:
+                geometry = feature[first_row:end, SUMMED:]
+            color_forward(
+                geometry, ray_of, ray_features, color_params, color_shape, color_act, capacity,
+                first_row, end, color,
+            )  # fmt: skip
+            for row in range(first_row, end):
+                for c in range(3):
+                    out[ray_of[row], c] += weight[row] * color[row, c]
+        rows_of[thread] = end
+        marched[thread] = n_marched
+
+
+def render_backward(  # type: ignore[no-untyped-def]
+    origins, directions, ray_features, grid, march, settings, params, ints, floats, n_parts,
+    trunk_params, trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
+    color_acts, weights, slopes, rgb, out, rows_of, d_out, d_params, d_trunk, d_color,
+    d_ray_features, want_rays, d_origins, d_directions,
+):  # fmt: skip
+    n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
+    columns = np.empty((n_threads, xs.shape[2] * capacity), xs.dtype)
+    for thread in prange(n_threads):
+        ray_of, t_of, dt_of = rays[thread], ts[thread], dts[thread]
+        feature, act, color_act = features[thread], acts[thread], color_acts[thread]
+        weight, slope, color = weights[thread], slopes[thread], rgb[thread]
+        one, zero = settings.dtype.type(1), settings.dtype.type(0)
+        two, third = settings.dtype.type(2), settings.dtype.type(1 / 3)
+        n_rows = rows_of[thread]
+        light = np.zeros((n_rays, 4), settings.dtype)  # sum w, sum w v, sum w s, sum_j w_j s_j
+        for row in range(n_rows):
+            t = t_of[row]
+            light[ray_of[row], 3] += weight[row] * bounded_distance(t)
+        width = features.shape[2]
+        trunk_width = trunk_shape[2 + trunk_shape[0]] if SUMMED == 0 else width
+        d_trunk_out = np.empty((ROWS, trunk_width), settings.dtype)
+        d_rgb = np.empty((ROWS, 3), settings.dtype)
+        d_density = np.empty(ROWS, settings.dtype)
+        for r0 in range(0, n_rows, ROWS):
+            r1 = min(r0 + ROWS, n_rows)
+            for row in range(r0, r1):
+                ray, w, t, dt = ray_of[row], weight[row], t_of[row], dt_of[row]
+                g = d_out[ray]
+                s = bounded_distance(t)
+                length = bounded_distance(t + dt) - s
+                behind = out[ray, 3] - light[ray, 0] - w
+                spread = s * light[ray, 0] - light[ray, 2]
+                spread += light[ray, 3] - light[ray, 2] - w * s - s * behind
+                value = g[3] + g[4] * t + g[5] * (two * spread + two * third * w * length)
+                for c in range(3):
+                    value += g[c] * color[row, c]
+                total = g[3] * out[ray, 3] + g[4] * out[ray, 4] + two * g[5] * out[ray, 5]
+                for c in range(3):
+                    total += g[c] * out[ray, c]
+                light[ray, 0] += w
+                light[ray, 1] += w * value
+                light[ray, 2] += w * s
+                after = total - light[ray, 1]
+                scale = one
+                if settings[NEAR_SCALE] > zero:
+                    scale = min(one, (t / settings[NEAR_SCALE]) * (t / settings[NEAR_SCALE]))
+                d_density[row - r0] = (
+                    dt * ((one - light[ray, 0]) * value - after) * slope[row] * scale
+                )
+                for c in range(3):
+                    d_rgb[row - r0, c] = w * g[c] * scale
+            rows = r1 - r0
+            if SUMMED == 0:
+                geometry = output(act, trunk_shape, capacity, r0, r1)[:, 1:]
+                d_geometry = d_trunk_out[:rows, 1:]
+            else:
+                geometry = feature[r0:r1, SUMMED:]
+                d_geometry = d_trunk_out[:rows, SUMMED:]
+            color_backward(
+                geometry, ray_of, ray_features, color_params, color_shape, color_act, capacity,
+                r0, r1, color, d_rgb[:rows], d_geometry, d_ray_features, d_color[thread],
+            )  # fmt: skip
+            for row in range(rows):
+                for c in range(max(SUMMED, 1)):
+                    d_trunk_out[row, c] = d_density[row]
+            if SUMMED == 0:
+                mlp_backward(
+                    feature[r0:r1], trunk_params, trunk_shape, act, capacity, r0, r1,
+                    d_trunk_out[:rows], d_trunk[thread], feature[r0:r1],
+                )  # fmt: skip
+            else:
+                feature[r0:r1] = d_trunk_out[:rows]
+        by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
+        for a in range(xs.shape[2]):
+            for row in range(n_rows):
+                by_axis[a, row] = xs[thread, row, a]
+    for worker in prange(n_threads):
+        for part in range(worker, n_parts, n_threads):
+            for thread in range(n_threads):
+                n_rows = rows_of[thread]
+                by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
+                encode_backward(
+                    part, by_axis, features[thread][:n_rows], params, ints, floats, d_params
+                )
+    if want_rays:
+        for thread in prange(n_threads):
+            n_rows = rows_of[thread]
+            by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
+            d_x = np.zeros_like(by_axis)
+            for part in range(n_parts):
+                encode_gradient(
+                    part, by_axis, features[thread][:n_rows], params, ints, floats, d_x
+                )
+            rays_backward(
+                grid, march, origins, directions, rays[thread], ts[thread], d_x, d_origins,
+                d_directions,
+            )  # fmt: skip
