@@ -1,0 +1,166 @@
+"""What may be set: each override of a line checked against the configuration that it changes.
+
+Hydra finds a wrong key too, but tells how to append it instead of which key was meant, and it takes
+any value for any key. Here a key is compared with those that exist and a value with the default
+that it replaces, before any job starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+from omegaconf import DictConfig, OmegaConf
+
+from polyfield.commands.errors import did_you_mean
+from polyfield.errors import InputError
+
+CONF = "polyfield.conf"
+HYDRA_VERSION = "1.3"
+
+
+def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], DictConfig]:
+    """Check the overrides of a line.
+
+    Args:
+        verb: the primary configuration, `conf/<verb>.yaml`.
+        words: overrides in Hydra's grammar.
+        multirun: whether sweeps such as `a,b` are allowed.
+
+    Returns:
+        The words, with whole numbers such as `1e4` rewritten as integers where the key holds an
+        integer; and the configuration that they compose to, sweeps at their first value, with its
+        `hydra` node.
+
+    Raises:
+        InputError: naming the key, what was found and what would have been valid.
+    """
+    with initialize_config_module(CONF, version_base=HYDRA_VERSION, job_name=verb):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+        choices, values = [], []
+        for override in overrides:
+            if override.is_sweep_override() and not multirun:
+                hint = "a list is written [a,b]; a sweep needs the option -m"
+                raise InputError(f"{override.input_line}: several values", hint=hint)
+            (choices if _is_choice(override, words) else values).append(override)
+        defaults = compose(verb, overrides=[_first_value(choice) for choice in choices])
+        keys = dict(_flatten(OmegaConf.to_container(defaults)))
+        # A swept group has other keys at its other values: those are left to Hydra, job by job.
+        strict = not any(choice.is_sweep_override() for choice in choices)
+        rewritten = {
+            override.input_line: _checked_value(override, keys)
+            for override in values
+            if strict or override.key_or_group in keys
+        }
+        first = [rewritten.get(o.input_line) or _first_value(o) for o in overrides]
+        config = compose(verb, overrides=first, return_hydra_config=True)
+        return [rewritten.get(word) or word for word in words], config
+
+
+def _is_choice(override: Override, words: list[str]) -> bool:
+    """Whether the override chooses in a group (or is Hydra's own); checks the choice."""
+    if override.is_hydra_override():
+        return True
+    group = override.key_or_group
+    searchpath = [word for word in words if word.startswith("hydra.searchpath=")]
+    loader = GlobalHydra.instance().config_loader()
+    options = loader.get_group_options(group, overrides=searchpath)
+    if not options:
+        return False
+    for value in _values(override):
+        for choice in value if isinstance(value, list) else [value]:
+            if choice is not None and str(choice) not in options:
+                hint = did_you_mean(str(choice), options)
+                raise InputError(f"no {group} '{choice}'{hint} (choices: {', '.join(options)})")
+    return True
+
+
+def _values(override: Override) -> list[Any]:
+    """Every value that an override stands for; a discrete sweep has several."""
+    if override.is_discrete_sweep():
+        elements = override.sweep_iterator()
+        return [e.text if isinstance(e, QuotedString) else e for e in elements]
+    return [] if override.is_sweep_override() else [override.value()]
+
+
+def _first_value(override: Override) -> str:
+    """The override as a word, a sweep at its first value."""
+    if override.is_discrete_sweep():
+        return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+    if override.is_sweep_override():
+        interval: Any = override.value()
+        return f"{override.get_key_element()}={interval.start}"
+    return str(override.input_line)
+
+
+def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a nested dictionary with its value, inner nodes included, dotted."""
+    for name, value in node.items():
+        yield f"{prefix}{name}", value
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+
+
+def _checked_value(override: Override, keys: dict[str, Any]) -> str | None:
+    """Check one setting; the word to use in its place when the number had to be rewritten."""
+    key = override.key_or_group
+    if override.is_add() or override.is_force_add() or override.is_delete():
+        return None
+    if key not in keys:
+        raise InputError(_no_key(key, keys))
+    default = keys[key]
+    for value in _values(override):
+        expected = _expected(default, value)
+        if expected:
+            raise InputError(field=key, found=repr(value), expected=expected)
+        if isinstance(value, float) and _is_integer(default) and not override.is_sweep_override():
+            return f"{key}={int(value)}"
+    return None
+
+
+def _no_key(key: str, keys: dict[str, Any]) -> str:
+    """One line for an unknown key: the nearest valid one, else the neighbours."""
+    leaf = key.rpartition(".")[2]
+    by_leaf: dict[str, str] = {}
+    for name in keys:
+        by_leaf.setdefault(name.rpartition(".")[2], name)
+    if leaf in by_leaf and "." not in key:
+        return f"no key '{key}'; did you mean '{by_leaf[leaf]}'?"
+    hint = did_you_mean(key, keys)
+    if hint:
+        return f"no key '{key}'{hint}"
+    parent = key.rpartition(".")[0]
+    neighbours = keys.get(parent) if parent else {k: 0 for k in keys if "." not in k}
+    if isinstance(neighbours, dict):
+        where = f"'{parent}' has" if parent else "there are"
+        return f"no key '{key}' ({where}: {', '.join(neighbours)})"
+    return f"no key '{key}'"
+
+
+def _expected(default: Any, value: Any) -> str | None:
+    """What a key with this default takes, if `value` is not that."""
+    if value is None or default is None or (isinstance(default, str) and "${" in default):
+        return None
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    number = isinstance(value, float) or _is_integer(value)
+    if _is_integer(default):
+        return None if number and float(value).is_integer() else "an integer"
+    if isinstance(default, float):
+        return None if number else "a number"
+    if isinstance(default, list):
+        return None if isinstance(value, list) else "a list such as [a,b]"
+    if isinstance(default, dict):
+        return None if isinstance(value, dict) else f"one of its keys: {', '.join(default)}"
+    if isinstance(value, (dict, list)):
+        return "a single value"
+    return None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
