@@ -23,10 +23,10 @@ class Backbone(nn.Module):
     Args:
         in_dim: coordinates of a point, d.
         out_dim: features, c.
-        density_dim: how many of the first features a decoder without trunk sums into the density.
     """
 
     kernels: EncoderKernels | None = None
+    density_parts: int | None = None  # parts whose features the density needs; None: all of them
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()

@@ -1,0 +1,201 @@
+"""From features to density and colour: a trunk, then a colour head.
+
+Letters: n points, c features, k geometry features, q numbers a ray, e spherical harmonics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from polyfield.errors import InputError
+from polyfield.kernels import color, render
+from polyfield.kernels.spherical_harmonics import spherical_harmonics
+from polyfield.kernels.volume import DecoderKernels
+
+ACTIVATIONS = {"exp": render.EXP, "softplus": render.SOFTPLUS}
+
+
+class RadianceDecoder(nn.Module):
+    """Features -> density and view-dependent colour.
+
+    Args:
+        in_dim: features, c.
+        trunk: widths of the hidden layers between features and density; None for no trunk at all:
+            the first `summed` features are added up to the raw density, the others are geometry.
+        geometry: k, what the trunk hands to the colour network; set by the harmonics otherwise.
+        color: "sh" (spherical-harmonics coefficients) or "mlp" (a network over geometry and view).
+        hidden: widths of the colour network's hidden layers.
+        sh_degree: degree of the direction's harmonics.
+        skip: the trunk's layer (1 is the first) that sees the features again; -1 for none.
+        activation: "exp" (truncated) or "softplus".
+        shift: added to the raw density.
+        summed: see `trunk`.
+        code_dim: numbers of a per-image appearance code, colour networks only.
+        generator: source of the initial weights.
+
+    The parameters are two flat vectors, the layout of `kernels.mlp`.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        trunk: Sequence[int] | None = (32,),
+        geometry: int = 15,
+        color: Literal["sh", "mlp"] = "sh",
+        hidden: Sequence[int] = (32,),
+        sh_degree: int = 2,
+        skip: int = -1,
+        activation: Literal["exp", "softplus"] = "exp",
+        shift: float = 0.0,
+        summed: int = 1,
+        code_dim: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if color not in ("sh", "mlp"):
+            raise InputError(field="decoder.color", found=color, expected="sh or mlp")
+        if activation not in ACTIVATIONS:
+            raise InputError(
+                field="decoder.activation", found=activation, expected=" or ".join(ACTIVATIONS)
+            )
+        if code_dim and color == "sh":
+            raise InputError(
+                field="decoder.color",
+                found="sh with an appearance code",
+                expected="mlp",
+                hint="spherical harmonics cannot take a code",
+            )
+        self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
+        self.activation, self.shift, self.code_dim = activation, float(shift), code_dim
+        self.harmonics = (sh_degree + 1) ** 2
+        self.summed = 0 if trunk is not None else summed
+        if color == "sh":
+            geometry = 3 * self.harmonics
+        if trunk is None:
+            geometry = in_dim - summed
+            if color == "sh" and geometry != 3 * self.harmonics:
+                raise InputError(
+                    field="decoder.sh_degree",
+                    found=f"{geometry} colour features",
+                    expected=f"{3 * self.harmonics} for degree {sh_degree}",
+                )
+            trunk_widths = [in_dim]
+        else:
+            trunk_widths = [in_dim, *trunk, 1 + geometry]
+        self.trunk_widths, self.skip, self.geometry = trunk_widths, skip, geometry
+        self.color_widths = (
+            [geometry] if color == "sh" else [geometry + self.harmonics + code_dim, *hidden, 3]
+        )
+        self.trunk = nn.Parameter(_initial(trunk_widths, skip, generator))
+        self.color = nn.Parameter(_initial(self.color_widths, -1, generator))
+        self.kernels = self._kernels()
+
+    def _kernels(self) -> DecoderKernels:
+        network = [len(self.color_widths) - 1, -1, *self.color_widths]
+        is_network = self.color_kind == "mlp"
+        return DecoderKernels(
+            summed=self.summed,
+            trunk_shape=np.array([len(self.trunk_widths) - 1, self.skip, *self.trunk_widths]),
+            color_shape=np.array([self.harmonics, self.geometry, *network]),
+            color_forward=color.network_forward if is_network else color.harmonics_forward,
+            color_backward=color.network_backward if is_network else color.harmonics_backward,
+            color_width=sum(self.color_widths) if is_network else 0,
+            activation=ACTIVATIONS[self.activation],
+            shift=self.shift,
+        )
+
+    def ray_features(
+        self, directions: Float[Tensor, "r 3"], codes: Float[Tensor, "r a"] | None = None
+    ) -> Float[Tensor, "r q"]:
+        """What the colour head needs of a ray: its direction's harmonics and appearance code."""
+        values = spherical_harmonics(directions, self.sh_degree)
+        if self.code_dim == 0:
+            return values
+        if codes is None:
+            codes = values.new_zeros(len(values), self.code_dim)
+        return torch.cat([values, codes], dim=-1)
+
+    def density(self, features: Float[Tensor, "n c"]) -> tuple[Tensor, Tensor]:
+        """Density [n] in 1 / world unit, and geometry features [n, k]."""
+        if self.summed:
+            raw, geometry = features[:, : self.summed].sum(dim=-1), features[:, self.summed :]
+        else:
+            out = _network(features, self.trunk, self.trunk_widths, self.skip)
+            raw, geometry = out[:, 0], out[:, 1:]
+        raw = raw + self.shift
+        if self.activation == "exp":
+            # The slope of the truncated exponential is its value, beyond the cut as well.
+            return _TruncatedExp.apply(raw), geometry
+        return F.softplus(raw, threshold=render.EXPONENT_MAX), geometry
+
+    def color_of(
+        self, geometry: Float[Tensor, "n k"], ray_features: Float[Tensor, "n q"]
+    ) -> Float[Tensor, "n 3"]:
+        """sRGB in [0, 1]."""
+        if self.color_kind == "sh":
+            coefficients = geometry.view(-1, 3, self.harmonics)
+            return torch.sigmoid((coefficients * ray_features[:, None, :]).sum(dim=-1))
+        inputs = torch.cat([geometry, ray_features], dim=-1)
+        return torch.sigmoid(_network(inputs, self.color, self.color_widths, -1))
+
+    def parameter_groups(self) -> list[dict]:
+        """Groups for the optimiser."""
+        params = [p for p in (self.trunk, self.color) if p.numel()]
+        if not params:
+            return []
+        return [{"params": params, "name": "decoder", "lr_scale": 1.0, "sparse": False}]
+
+
+class _TruncatedExp(torch.autograd.Function):
+    """exp(min(x, 15)) whose gradient is its value."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        value = torch.exp(x.clamp(max=render.EXPONENT_MAX))
+        ctx.save_for_backward(value)
+        return value
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        (value,) = ctx.saved_tensors
+        return gradient * value
+
+
+def _layers(widths: Sequence[int], skip: int) -> list[tuple[int, int]]:
+    """(inputs, outputs) of each layer, the skipped features counted in."""
+    return [
+        (widths[i - 1] + (widths[0] if i == skip else 0), widths[i]) for i in range(1, len(widths))
+    ]
+
+
+def _initial(widths: Sequence[int], skip: int, generator: torch.Generator | None) -> Tensor:
+    """Flat weights, uniform by He's rule for rectified layers; biases zero."""
+    pieces = [torch.empty(0)]
+    shapes = _layers(widths, skip)
+    for i, (fan_in, fan_out) in enumerate(shapes, start=1):
+        bound = math.sqrt((6 if i < len(shapes) else 3) / fan_in)
+        weight = torch.empty(fan_in * fan_out).uniform_(-bound, bound, generator=generator)
+        pieces += [weight, torch.zeros(fan_out)]
+    return torch.cat(pieces)
+
+
+def _network(x: Tensor, params: Tensor, widths: Sequence[int], skip: int) -> Tensor:
+    """The network of `kernels.mlp` in plain torch."""
+    h, at = x, 0
+    shapes = _layers(widths, skip)
+    for i, (fan_in, fan_out) in enumerate(shapes, start=1):
+        weight = params[at : at + fan_in * fan_out].view(fan_in, fan_out)
+        at += fan_in * fan_out
+        h = (torch.cat([h, x], dim=-1) if i == skip else h) @ weight + params[at : at + fan_out]
+        at += fan_out
+        if i < len(shapes):
+            h = F.relu(h)
+    return h

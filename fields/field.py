@@ -1,0 +1,106 @@
+"""A radiance field: domain -> backbone -> decoder, each replaceable.
+
+Letters: n points, c features, q numbers a ray, r rays.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.errors import InputError
+from polyfield.fields.backbone import Backbone
+from polyfield.fields.decoder import RadianceDecoder
+from polyfield.fields.domain import Domain
+from polyfield.kernels.sweep import density_sweep
+from polyfield.kernels.volume import VolumeKernels
+
+
+class RadianceField(nn.Module):
+    """Density and view-dependent colour in a region of space.
+
+    Args:
+        domain: world points to the unit cube.
+        backbone: points of the unit cube to features.
+        decoder: features to density and colour; its `in_dim` is the backbone's `out_dim`.
+    """
+
+    def __init__(self, domain: Domain, backbone: Backbone, decoder: RadianceDecoder) -> None:
+        super().__init__()
+        if backbone.in_dim != 3:
+            raise InputError(field="field.in_dim", found=backbone.in_dim, expected=3)
+        if decoder.in_dim != backbone.out_dim:
+            raise InputError(
+                field="decoder.in_dim", found=decoder.in_dim, expected=backbone.out_dim
+            )
+        self.domain, self.backbone, self.decoder = domain, backbone, decoder
+        self._kernels: VolumeKernels | None = None
+
+    @property
+    def kernels(self) -> VolumeKernels | None:
+        """The fused kernels, or None where this backbone, device or setting has none."""
+        if os.environ.get("POLYFIELD_KERNELS") == "reference" or self.backbone.kernels is None:
+            return None
+        if self.backbone.params.device.type != "cpu":
+            return None
+        if self._kernels is None or self._kernels.encoder is not self.backbone.kernels:
+            self._kernels = VolumeKernels(
+                self.backbone.kernels, self.decoder.kernels, self.backbone.density_parts
+            )
+        return self._kernels
+
+    @property
+    def params(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The flat parameters that the kernels read: backbone, trunk, colour."""
+        return self.backbone.params, self.decoder.trunk, self.decoder.color
+
+    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        """Features at world points."""
+        return self.backbone(self.domain.to_unit(x))
+
+    def decode(
+        self,
+        features: Float[Tensor, "n c"],
+        directions: Float[Tensor, "n 3"],
+        codes: Float[Tensor, "n a"] | None = None,
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        """Density and sRGB colour seen along unit directions."""
+        density, geometry = self.decoder.density(features)
+        return density, self.decoder.color_of(
+            geometry, self.decoder.ray_features(directions, codes)
+        )
+
+    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Density at world points, 1 / world unit; zero outside a box."""
+        kernels = self.kernels
+        u = self.domain.to_unit(x)
+        if kernels is not None and not torch.is_grad_enabled():
+            density = density_sweep(kernels, u, self.backbone.params, self.decoder.trunk)
+        else:
+            density, _ = self.decoder.density(self.backbone(u))
+        inside = ((u >= 0) & (u < 1)).all(dim=-1)
+        return torch.where(inside, density, torch.zeros_like(density))
+
+    def radiance(
+        self,
+        x: Float[Tensor, "n 3"],
+        directions: Float[Tensor, "n 3"],
+        codes: Float[Tensor, "n a"] | None = None,
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        """Density and colour at world points seen along unit directions."""
+        return self.decode(self.encode(x), directions, codes)
+
+    def parameter_groups(self) -> list[dict]:
+        """Groups for the optimiser."""
+        return self.backbone.parameter_groups() + self.decoder.parameter_groups()
+
+    def regularization(self) -> Tensor:
+        """The backbone's penalty."""
+        return self.backbone.regularization()
+
+    def grow(self, step: int, progress: float) -> bool:
+        """Let the backbone change resolution; True when parameters were replaced."""
+        return self.backbone.grow(step, progress)

@@ -1,0 +1,66 @@
+"""Density at many points, nothing kept: what refreshes occupancy, extracts meshes, fills caches.
+
+Letters: n points, c features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import prange
+from torch import Tensor
+
+from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.launch import launch
+from polyfield.kernels.render import density_of
+from polyfield.kernels.volume import VolumeKernels
+
+POINTS = 1024
+
+encode_rows: Block
+trunk_rows: Block
+raw_density: Block
+
+
+def _density(  # type: ignore[no-untyped-def]
+    xs, params, ints, floats, density_parts, width, trunk_params, trunk_shape, acts_width, kind,
+    shift, out,
+):  # fmt: skip
+    n = xs.shape[0]
+    for task in prange((n + POINTS - 1) // POINTS):
+        i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
+        features = np.empty((i1 - i0, width), xs.dtype)
+        acts = np.empty((i1 - i0) * acts_width, xs.dtype)
+        encode_rows(xs[i0:i1], 0, i1 - i0, 0, density_parts, params, ints, floats, features)
+        rows = trunk_rows(features, trunk_params, trunk_shape, acts, i1 - i0, 0, i1 - i0)
+        for i in range(i1 - i0):
+            value, _ = density_of(raw_density(rows, i), kind, shift)
+            out[i0 + i] = value
+
+
+def density_sweep(
+    kernels: VolumeKernels, x: Float[Tensor, "n d"], params: Tensor, trunk: Tensor
+) -> Float[Tensor, "n"]:
+    """Density at points of the unit cube, without gradient.
+
+    Args:
+        params, trunk: the encoder's and the trunk's flat parameters.
+    """
+    out = torch.empty(len(x), dtype=params.dtype)
+    if len(x) == 0:
+        return out
+    shared = {k: kernels.shared[k] for k in ("encode_rows", "trunk_rows", "raw_density")}
+    encoder, decoder = kernels.encoder, kernels.decoder
+    run = specialise(_density, **shared)
+    values = params.detach().numpy()
+    with launch():
+        run(
+            np.ascontiguousarray(x.detach().numpy()), values, encoder.ints,
+            encoder.floats_as(values.dtype), kernels.density_parts, encoder.width,
+            trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width, decoder.activation,
+            values.dtype.type(decoder.shift), out.numpy(),
+        )  # fmt: skip
+    return out
+
+

@@ -1,0 +1,266 @@
+"""Rendering a batch of rays as one differentiable operation: the fused twin of the volume renderer.
+
+Letters as in `kernels.render`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import get_num_threads
+from torch import Tensor
+
+from polyfield.kernels import render
+from polyfield.kernels.blocks import Block, specialise, variant
+from polyfield.kernels.encode import EncoderKernels
+from polyfield.kernels.launch import launch
+from polyfield.kernels.march import MARCH_FLOATS
+
+MAX_BLOCK = 256  # rays that march together
+MIN_CAPACITY = 8192
+
+
+@dataclass(frozen=True)
+class DecoderKernels:
+    """A decoder as block functions and the shapes they run on.
+
+    Args:
+        summed: features summed into the raw density, 0 when a trunk computes it.
+        trunk_shape: the trunk's network, as in `kernels.mlp` (no layers when `summed`).
+        color_shape: as in `kernels.color`.
+        color_forward, color_backward: the colour head.
+        color_width: numbers a row that the head keeps for its backward.
+        activation: `render.EXP` or `render.SOFTPLUS`; shift: added to the raw density.
+    """
+
+    summed: int
+    trunk_shape: np.ndarray
+    color_shape: np.ndarray
+    color_forward: Block
+    color_backward: Block
+    color_width: int
+    activation: int
+    shift: float
+
+    @property
+    def trunk_width(self) -> int:
+        layers = int(self.trunk_shape[0])
+        return int(self.trunk_shape[3 : 3 + layers].sum())
+
+
+class Geometry(NamedTuple):
+    """Where samples are taken: the arrays of `kernels.march`."""
+
+    grid: np.ndarray
+    march: np.ndarray
+    occupied: np.ndarray
+    coarse: np.ndarray
+
+
+@dataclass
+class Stash:
+    """A thread's rows, reused from step to step; `ticket` says whose they are."""
+
+    capacity: int = 0
+    ticket: int = 0
+    arrays: tuple[np.ndarray, ...] = field(default_factory=tuple)
+
+    def reserve(
+        self, capacity: int, threads: int, widths: tuple[int, ...], dtype: np.dtype
+    ) -> None:
+        same = self.arrays and self.arrays[1].dtype == dtype and len(self.arrays[0]) == threads
+        if same and capacity <= self.capacity:
+            return
+        coordinates, features, acts, color_acts = widths
+        shapes = [
+            (threads, capacity),
+            (threads, capacity),
+            (threads, capacity, coordinates),
+            (threads, capacity, features),
+            (threads, capacity * acts),
+            (threads, capacity * color_acts),
+            (threads, capacity),
+            (threads, capacity),
+            (threads, capacity, 3),
+        ]
+        rays = np.empty((threads, capacity), np.int32)
+        self.arrays = (rays, *(np.empty(shape, dtype) for shape in shapes))
+        self.capacity = capacity
+
+
+class VolumeKernels:
+    """The fused render step of one encoder and one decoder."""
+
+    def __init__(
+        self, encoder: EncoderKernels, decoder: DecoderKernels, density_parts: int | None = None
+    ) -> None:
+        self.encoder, self.decoder = encoder, decoder
+        self.density_parts = encoder.n_parts if density_parts is None else density_parts
+        self.training, self.inference = Stash(), Stash()
+        blocks, summed = encoder.blocks, decoder.summed
+        self.shared = {
+            "SUMMED": summed,
+            "encode": blocks.encode,
+            "encode_rows": variant(render.encode_rows, encode=blocks.encode),
+            "trunk_rows": variant(render.trunk_rows, SUMMED=summed),
+            "raw_density": variant(render.raw_density, SUMMED=summed),
+            "move_row": variant(render.move_row, SUMMED=summed),
+        }
+
+    def _widths(self) -> tuple[int, ...]:
+        decoder = self.decoder
+        return 3, self.encoder.width, decoder.trunk_width, decoder.color_width
+
+    def run_forward(
+        self,
+        stash: Stash,
+        keep: bool,
+        rays: tuple[np.ndarray, ...],
+        geometry: Geometry,
+        settings: np.ndarray,
+        params: tuple[np.ndarray, ...],
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Returns out [r, 6], rows a thread [threads], marched samples. Grows the stash at need."""
+        origins, directions, jitter, ray_features = rays
+        n, threads, dtype = len(origins), get_num_threads(), settings.dtype
+        blocks_each = -(-n // (threads * MAX_BLOCK))
+        block_rays = max(-(-n // (threads * blocks_each)), 1)
+        capacity = max(stash.capacity, MIN_CAPACITY, block_rays * render.ROUND * 4)
+        out = np.empty((n, render.N_OUT), dtype)
+        rows, marched = np.zeros(threads, np.int64), np.zeros(threads, np.int64)
+        decoder, encoder = self.decoder, self.encoder
+        run = specialise(render.render_forward, **self.shared, color_forward=decoder.color_forward)
+        while True:
+            stash.reserve(capacity, threads, self._widths(), dtype)
+            with launch():
+                run(
+                    origins, directions, jitter, ray_features, *geometry, settings,
+                    decoder.activation, params[0], encoder.ints, encoder.floats_as(dtype),
+                    encoder.n_parts, self.density_parts, params[1], decoder.trunk_shape, params[2],
+                    decoder.color_shape, keep, block_rays, *stash.arrays, out, rows, marched,
+                )  # fmt: skip
+            if (rows >= 0).all():
+                return out, rows, int(marched.sum())
+            capacity = stash.capacity * 2
+
+    def run_backward(
+        self,
+        stash: Stash,
+        rays: tuple[np.ndarray, ...],
+        geometry: Geometry,
+        settings: np.ndarray,
+        params: tuple[np.ndarray, ...],
+        out: np.ndarray,
+        rows: np.ndarray,
+        d_out: np.ndarray,
+        want_rays: bool,
+    ) -> tuple[np.ndarray, ...]:
+        """Gradients of origins, directions, ray features, params (3)."""
+        origins, directions, _, ray_features = rays
+        decoder, encoder, blocks = self.decoder, self.encoder, self.encoder.blocks
+        run = specialise(
+            render.render_backward,
+            **self.shared,
+            encode_backward=blocks.encode_backward,
+            encode_gradient=blocks.encode_gradient,
+            color_backward=decoder.color_backward,
+        )
+        threads = len(rows)
+        d_params = np.zeros_like(params[0])
+        d_trunk = np.zeros((threads, len(params[1])), settings.dtype)
+        d_color = np.zeros((threads, len(params[2])), settings.dtype)
+        d_features = np.zeros_like(ray_features)
+        d_origins, d_directions = np.zeros_like(origins), np.zeros_like(directions)
+        with launch():
+            run(
+                origins, directions, ray_features, geometry.grid, geometry.march, settings,
+                params[0], encoder.ints, encoder.floats_as(settings.dtype), encoder.n_parts,
+                params[1], decoder.trunk_shape, params[2], decoder.color_shape, *stash.arrays,
+                out, rows, d_out, d_params, d_trunk, d_color, d_features, want_rays, d_origins,
+                d_directions,
+            )  # fmt: skip
+        return (
+            d_origins, d_directions, d_features, d_params, d_trunk.sum(axis=0),
+            d_color.sum(axis=0),
+        )  # fmt: skip
+
+    def __call__(
+        self,
+        origins: Float[Tensor, "r 3"],
+        directions: Float[Tensor, "r 3"],
+        ray_features: Float[Tensor, "r q"],
+        params: tuple[Tensor, Tensor, Tensor],
+        geometry: Geometry,
+        settings: np.ndarray,
+        jitter: np.ndarray | None = None,
+    ) -> tuple[Float[Tensor, "r 6"], int]:
+        """Render rays.
+
+        Args:
+            origins, directions: world; directions of unit length.
+            ray_features: the direction's harmonics, then any code of the ray.
+            params: the encoder's, the trunk's and the colour head's flat parameters.
+            geometry: see `Geometry`, arrays of the parameters' type.
+            settings: [stop transmittance, density shift, near scale].
+            jitter: [r] in [0, 1), the fraction of a step by which a ray's lattice is shifted.
+
+        Returns:
+            [r, 6] rgb, opacity, sum of weight times distance, distortion; and the number of
+            samples marched. Differentiable in the tensors.
+        """
+        assert geometry.march.shape == (MARCH_FLOATS,)
+        if jitter is None:
+            jitter = np.full(len(origins), 0.5, settings.dtype)
+        tensors = (origins, directions, ray_features, *params)
+        info: dict[str, int] = {}
+        if len(origins) == 0:
+            return origins.new_zeros(0, render.N_OUT), 0
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            out = _Render.apply(*tensors, jitter, geometry, settings, self, info)
+            return out, info["marched"]
+        arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
+        rays = (arrays[0], arrays[1], jitter, arrays[2])
+        result, _, marched = self.run_forward(
+            self.inference, False, rays, geometry, settings, tuple(arrays[3:])
+        )
+        return torch.from_numpy(result), marched
+
+
+class _Render(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        *tensors, jitter, geometry, settings, kernels, info = inputs
+        arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
+        rays = (arrays[0], arrays[1], jitter, arrays[2])
+        arguments = (rays, geometry, settings, tuple(arrays[3:]))
+        stash = kernels.training
+        out, rows, info["marched"] = kernels.run_forward(stash, True, *arguments)
+        stash.ticket += 1
+        info["kept"] = int(rows.sum())
+        ctx.save_for_backward(*tensors)
+        ctx.run = (kernels, arguments, out, rows, stash.ticket)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
+        kernels, arguments, out, rows, ticket = ctx.run
+        ctx.saved_tensors  # noqa: B018  (raises when a parameter was changed in place meanwhile)
+        stash = kernels.training
+        if stash.ticket != ticket:  # another batch was rendered in between: make the rows again
+            out, rows, _ = kernels.run_forward(stash, True, *arguments)
+        stash.ticket += 1  # the backward pass overwrites the stash
+        want_rays = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        gradients = kernels.run_backward(
+            stash, *arguments, out, rows, d_out.contiguous().numpy(), want_rays
+        )
+        needed = ctx.needs_input_grad
+        tensors = [
+            torch.from_numpy(gradient) if needed[i] else None
+            for i, gradient in enumerate(gradients)
+        ]
+        return (*tensors, None, None, None, None, None)

@@ -1,0 +1,3 @@
+"""stub while the modular path is written"""
+def render_packed(*a):
+    raise SystemExit

@@ -1,0 +1,201 @@
+"""The occupancy-marched volume renderer.
+
+Letters: r rays, n samples, q numbers a ray.
+
+Where the field has block functions the whole batch is one fused operation (`kernels.volume`);
+otherwise the same samples go through the field as a function of points (`renderers.packed`). Both
+give the same picture and the same gradients, to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.cameras import Cameras, Rays
+from polyfield.errors import InputError
+from polyfield.fields.field import RadianceField
+from polyfield.kernels.volume import Geometry
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.packed import render_packed
+from polyfield.renderers.render import Render
+
+CHUNK = 1 << 16  # rays a call when rendering whole images
+
+
+class VolumeRenderer(nn.Module):
+    """A radiance field seen through an occupancy grid.
+
+    Args:
+        field: the radiance field.
+        occupancy: the estimator over the same domain.
+        step: marching step, world units.
+        cone: growth of the step with distance; 0 for a constant step.
+        near, far: distances along a ray between which samples lie.
+        stop: transmittance below which a ray ends.
+        gradient_near: distance below which samples' gradients are scaled by (t / distance)^2, so
+            that nothing grows in front of the cameras (Philip and Deschaintre 2023); 0 for off.
+        backend: "fused", "modular" or "auto" (fused where the field allows it).
+    """
+
+    def __init__(
+        self,
+        field: RadianceField,
+        occupancy: OccupancyGrid,
+        step: float = 0.0125,
+        cone: float = 0.0,
+        near: float = 0.0,
+        far: float = 1e3,
+        stop: float = 1e-3,
+        gradient_near: float = 0.0,
+        backend: Literal["auto", "fused", "modular"] = "auto",
+    ) -> None:
+        super().__init__()
+        if not (step > 0 and 0 <= near < far and cone >= 0 and 0 <= stop < 1):
+            raise InputError(
+                field="renderer",
+                found=f"step {step}, near {near}, far {far}, cone {cone}, stop {stop}",
+                expected="step > 0, 0 <= near < far, cone >= 0, 0 <= stop < 1",
+            )
+        if backend not in ("auto", "fused", "modular"):
+            raise InputError(
+                field="renderer.backend", found=backend, expected="auto, fused or modular"
+            )
+        self.field, self.occupancy = field, occupancy
+        self.step, self.cone, self.near, self.far = step, cone, near, far
+        self.stop, self.gradient_near, self.backend = stop, gradient_near, backend
+
+    @property
+    def fused(self) -> bool:
+        """Whether batches run as one fused operation."""
+        if self.backend == "fused" and self.field.kernels is None:
+            raise InputError(
+                field="renderer.backend",
+                found="fused",
+                expected="a field with block functions on a CPU",
+            )
+        return self.backend != "modular" and self.field.kernels is not None
+
+    def geometry(self, dtype: np.dtype = np.dtype(np.float32)) -> Geometry:
+        """Where samples are taken, as the kernels read it."""
+        grid, domain = self.occupancy, self.field.domain
+        lower, upper = domain.bounds.double().numpy()
+        clip = grid.clip.double().numpy().ravel()
+        step = [self.near, self.far, self.step, self.cone, 1e9 if self.cone else self.step]
+        march = np.concatenate([lower, 1 / (upper - lower), clip, step]).astype(dtype)
+        coarse = grid.resolution // grid.coarsening
+        return Geometry(np.array([domain.code, grid.resolution, coarse]), march, *grid.arrays())
+
+    def forward(
+        self,
+        rays: Rays,
+        background: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        appearance: Float[Tensor, "r a"] | None = None,
+    ) -> Render:
+        """Render rays, differentiably.
+
+        Args:
+            background: [3] or [r, 3] sRGB behind everything; None leaves rgb premultiplied.
+            generator: given while training, shifts every ray's samples by a random part of a step.
+            appearance: a code per ray, for decoders that take one.
+        """
+        r = len(rays.origins)
+        dtype = self.field.decoder.trunk.dtype
+        origins, directions = rays.origins.to(dtype), rays.directions.to(dtype)
+        jitter = torch.full((r,), 0.5, dtype=dtype)
+        if generator is not None:
+            jitter = torch.rand(r, generator=generator, dtype=dtype)
+        ray_features = self.field.decoder.ray_features(directions, appearance)
+        if self.fused:
+            kernels = self.field.kernels
+            assert kernels is not None
+            number = jitter.numpy().dtype.type
+            settings = [self.stop, self.field.decoder.shift, self.gradient_near]
+            out, n_samples = kernels(
+                origins,
+                directions,
+                ray_features,
+                self.field.params,
+                self.geometry(jitter.numpy().dtype),
+                np.array(settings, number),
+                jitter.numpy(),
+            )
+        else:
+            out, n_samples = render_packed(self, origins, directions, ray_features, jitter)
+        rgb, opacity = out[:, :3], out[:, 3]
+        if background is not None:
+            rgb = rgb + (1 - opacity)[:, None] * background
+        depth = out[:, 4] / opacity.clamp(min=1e-10)
+        extras = {"distortion": out[:, 5], "n_samples": n_samples}
+        return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
+
+    def step_size(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Length of a marching step at world points, seen from the middle of the domain."""
+        if self.cone == 0:
+            return x.new_full((len(x),), self.step)
+        distance = torch.linalg.vector_norm(x - self.field.domain.bounds.mean(dim=0), dim=-1)
+        return (self.cone * distance).clamp(min=self.step)
+
+    @torch.no_grad()
+    def update(self, step: int, generator: torch.Generator | None = None) -> None:
+        """Before training step `step`: refresh the occupancy when due."""
+        if self.occupancy.due(step):
+            self.occupancy.update(step, self.field.density, self.step_size, generator)
+
+    @torch.no_grad()
+    def image(
+        self,
+        cameras: Cameras,
+        i: int,
+        background: Tensor | None = None,
+        modes: tuple[str, ...] = ("rgb",),
+        appearance: Float[Tensor, "a"] | None = None,
+    ) -> Render:
+        """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
+        rays = cameras.image_rays(i)
+        width, height = cameras.size[i].tolist()
+        pieces = []
+        for start in range(0, len(rays), CHUNK):
+            part = rays[start : start + CHUNK]
+            codes = None if appearance is None else appearance.expand(len(part), -1)
+            pieces.append(self(part, background, appearance=codes))
+        rgb = torch.cat([p.rgb for p in pieces]).view(height, width, 3).clamp_(0, 1)
+        opacity = torch.cat([p.opacity for p in pieces]).view(height, width)
+        depth = torch.cat([p.depth for p in pieces]).view(height, width)
+        normals = None
+        if "normal" in modes:
+            normals = self.surface_normals(rays, depth.flatten()).view(height, width, 3)
+            normals = normals * (opacity > 0.5)[..., None]
+        samples = sum(p.extras["n_samples"] for p in pieces)
+        return Render(rgb, opacity, depth, normals, {"n_samples": samples})
+
+    def surface_normals(
+        self, rays: Rays, depth: Float[Tensor, "r"], eps: float | None = None
+    ) -> Float[Tensor, "r 3"]:
+        """Unit normals where rays meet the surface: minus the density's direction of growth.
+
+        By central differences a step wide, which a hash grid's piecewise gradient needs anyway
+        (its own changes sign from cell to cell); `eps` in world units overrides the width.
+        """
+        x = rays.origins + depth[:, None] * rays.directions
+        width = self.step_size(x) if eps is None else x.new_full((len(x),), eps)
+        slopes = []
+        for axis in range(3):
+            offset = torch.zeros_like(x)
+            offset[:, axis] = width
+            slopes.append(self.field.density(x - offset) - self.field.density(x + offset))
+        return torch.nn.functional.normalize(torch.stack(slopes, dim=-1), dim=-1)
+
+    def parameter_groups(self) -> list[dict]:
+        """Groups for the optimiser."""
+        return self.field.parameter_groups()
+
+    def regularization(self) -> Tensor:
+        """The field's penalty."""
+        return self.field.regularization()

@@ -1,0 +1,78 @@
+"""Adam for neural fields: dense for networks, sparse for grids, one fast kernel for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyfield.kernels.adam import adam_step, adam_step_reference
+
+
+class Adam(torch.optim.Optimizer):
+    """Adam whose groups may be sparse: entries without a gradient then keep value and moments.
+
+    Args:
+        groups: parameters, or groups with "params" and optionally "name", "lr_scale" (multiplies
+            the learning rate), "sparse" (skip zero gradients) and any of the arguments below.
+        lr, betas, eps: as in Adam; the small eps gives rarely touched entries full steps.
+        weight_decay: L2 penalty added to the gradient, on groups that are not sparse.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[Any],
+        lr: float = 1e-2,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-15,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": tuple(betas),
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "lr_scale": 1.0,
+            "sparse": False,
+            "name": "",
+        }
+        super().__init__(groups, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+        """One step; groups with a learning rate of zero are left alone."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            lr = float(group["lr"]) * group["lr_scale"]
+            if lr == 0.0:
+                continue
+            beta1, beta2 = group["betas"]
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                state = self.state[param]
+                if not state:
+                    state["step"] = torch.zeros((), dtype=torch.int64)
+                    state["exp_avg"] = torch.zeros_like(param)
+                    state["exp_avg_sq"] = torch.zeros_like(param)
+                state["step"] += 1
+                fast = param.device.type == "cpu" and param.is_contiguous()
+                (adam_step if fast else adam_step_reference)(
+                    param,
+                    param.grad.contiguous(),
+                    state["exp_avg"],
+                    state["exp_avg_sq"],
+                    lr=lr,
+                    beta1=beta1,
+                    beta2=beta2,
+                    eps=group["eps"],
+                    step=int(state["step"]),
+                    weight_decay=0.0 if group["sparse"] else group["weight_decay"],
+                    skip_zero=group["sparse"],
+                )
+        return loss
