@@ -74,7 +74,7 @@ def parse(words: Sequence[str]) -> Arguments:
 
 
 def _key_and_value(word: str) -> str:
-    if "=" not in word and not word.startswith("~"):
+    if word.find("=") < 1 and not word.startswith("~"):
         raise InputError(f"'{word}' is not key=value (a data folder is given as data={word})")
     return word
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ INTERRUPTED = 130
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the choice nearest to `word`, or nothing."""
     names = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.65)
     return f"; did you mean '{names[close[0]]}'?" if close else ""
 
 
@@ -46,18 +45,30 @@ def one_line(error: BaseException) -> str | None:
 
 
 def _configuration_line(error: BaseException) -> str | None:
-    from hydra.errors import HydraException
+    """The line for an error of Hydra or OmegaConf; theirs run over several."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key}: needs a value ({error.full_key}=...)"
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return None
-    parts = [str(error)]
-    if error.__cause__ is not None and str(error.__cause__) not in parts[0]:
-        parts.append(str(error.__cause__))
-    # Hydra underlines the place on a second line and adds its object types: not for users.
-    text = "; ".join(part.strip() for part in parts if part.strip())
-    text = re.sub(r"\n\s*(object_type=.*|full_key: .*|\^.*)", "", text)
-    text = re.sub(r"\nSee https?://\S+.*", "", text)
-    return re.sub(r"\s*\n\s*", "; ", text)
+        return f"no value for '{error.full_key}' (it is given as {error.full_key}=...)"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}': {_first_line(error)}"
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return no_choice(group, name, error.options)
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        return f"{_first_line(error)} ({_first_line(error.__cause__)})"
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _first_line(error)
+    return None
+
+
+def no_choice(group: str, name: str, options: Iterable[str]) -> str:
+    """The line for a choice that a group does not have."""
+    options = list(options)
+    return f"no {group} '{name}'{did_you_mean(name, options)} (choices: {', '.join(options)})"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from polyfield.commands.errors import did_you_mean
+from polyfield.commands.errors import did_you_mean, no_choice
 from polyfield.errors import InputError
 
 CONF = "polyfield.conf"
@@ -48,18 +48,18 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
                 hint = "a list is written [a,b]; a sweep needs the option -m"
                 raise InputError(f"{override.input_line}: several values", hint=hint)
             (choices if _is_choice(override, words) else values).append(override)
-        defaults = compose(verb, overrides=[_first_value(choice) for choice in choices])
-        keys = dict(_flatten(OmegaConf.to_container(defaults)))
-        # A swept group has other keys at its other values: those are left to Hydra, job by job.
-        strict = not any(choice.is_sweep_override() for choice in choices)
-        rewritten = {
-            override.input_line: _checked_value(override, keys)
-            for override in values
-            if strict or override.key_or_group in keys
-        }
-        first = [rewritten.get(o.input_line) or _first_value(o) for o in overrides]
-        config = compose(verb, overrides=first, return_hydra_config=True)
-        return [rewritten.get(word) or word for word in words], config
+        keys: dict[str, Any] = {group: {} for group in loader.list_groups("") if group != "hydra"}
+        alternatives = _alternatives(choices)
+        for alternative in alternatives:
+            keys.update(_flatten(OmegaConf.to_container(compose(verb, overrides=alternative))))
+        rewritten = {o.input_line: _checked_value(o, keys) for o in values}
+        first = [rewritten[o.input_line] or _first_value(o) for o in values]
+        # Hydra would find out in the middle of a sweep, with the folder made.
+        configs = [
+            compose(verb, overrides=[*alternative, *first], return_hydra_config=True)
+            for alternative in alternatives
+        ]
+        return [rewritten.get(word) or word for word in words], configs[0]
 
 
 def _is_choice(override: Override, words: list[str]) -> bool:
@@ -75,8 +75,7 @@ def _is_choice(override: Override, words: list[str]) -> bool:
     for value in _values(override):
         for choice in value if isinstance(value, list) else [value]:
             if choice is not None and str(choice) not in options:
-                hint = did_you_mean(str(choice), options)
-                raise InputError(f"no {group} '{choice}'{hint} (choices: {', '.join(options)})")
+                raise InputError(no_choice(group, str(choice), options))
     return True
 
 
@@ -86,6 +85,21 @@ def _values(override: Override) -> list[Any]:
         elements = override.sweep_iterator()
         return [e.text if isinstance(e, QuotedString) else e for e in elements]
     return [] if override.is_sweep_override() else [override.value()]
+
+
+def _alternatives(choices: list[Override]) -> list[list[str]]:
+    """The groups' first choices, and for each further choice of a sweep those with it in place.
+
+    A sweep over fields may set the keys of any of them.
+    """
+    first = [_first_value(choice) for choice in choices]
+    alternatives = [first]
+    for i, choice in enumerate(choices):
+        if choice.is_discrete_sweep():
+            for name in list(choice.sweep_string_iterator())[1:]:
+                word = f"{choice.get_key_element()}={name}"
+                alternatives.append([*first[:i], word, *first[i + 1 :]])
+    return alternatives
 
 
 def _first_value(override: Override) -> str:
