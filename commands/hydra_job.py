@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from polyfield.commands.arguments import Arguments
+from polyfield.commands.backbones import search_working_directory
 from polyfield.commands.errors import one_line, report
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def job(function: Job) -> HydraTask:
         from omegaconf import OmegaConf
 
         try:
-            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-            return function(plain)  # type: ignore[arg-type]
+            plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            if plain.get("trust"):
+                search_working_directory()
+            return function(plain)
         except Exception as error:
             # Hydra prints a line of its own about every exception that passes through it.
             if HydraConfig.get().mode is RunMode.MULTIRUN or one_line(error) is None:

@@ -42,7 +42,8 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
     with initialize_config_module(CONF, version_base=HYDRA_VERSION, job_name=verb):
         loader = GlobalHydra.instance().config_loader()
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-        choices, values = [], []
+        choices: list[Override] = []
+        values: list[Override] = []
         for override in overrides:
             if override.is_sweep_override() and not multirun:
                 hint = "a list is written [a,b]; a sweep needs the option -m"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from polyfield.commands.arguments import parse, quote
+from polyfield.commands.arguments import parse
+from polyfield.commands.backbones import make_known
 from polyfield.commands.hydra_job import execute, job
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 HELP = "x"
 
 
 def main(words: list[str]) -> None:
+    """Run `polyfield train WORDS...`."""
     arguments = parse(words)
+    make_known(arguments)
     execute("train", run, arguments)
 
 

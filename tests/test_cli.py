@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from polyfield import cli
 from polyfield.commands import train
 from polyfield.commands.arguments import parse, quote
+from polyfield.commands.backbones import trusted
 from polyfield.commands.hydra_job import job
 from polyfield.errors import InputError
 
@@ -263,3 +265,75 @@ def test_idle_workers_are_told_to_sleep(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     cli.main(["--version"])
     assert os.environ["OMP_WAIT_POLICY"] == "active"
+
+
+@pytest.fixture
+def own_package(line: Callable, tmp_path: Path) -> Iterator[str]:
+    """A package in the working directory, with a class that has arguments of all sorts."""
+    name = "own_package"
+    (tmp_path / f"{name}.py").write_text(
+        "class Waves:\n"
+        "    def __init__(self, width=8, freqs=(1.0, 2.0), kind='sin', in_dim=3, generator=None,"
+        " source=open, out=None): ...\n"
+        "class Needy:\n"
+        "    def __init__(self, width): ...\n"
+    )
+    path = list(sys.path)
+    yield name
+    sys.path[:] = path
+    sys.modules.pop(name, None)
+
+
+def test_a_class_of_the_users_own_brings_its_arguments(line: Callable, own_package: str) -> None:
+    target = f"field._target_={own_package}.Waves"
+    status, said, jobs = line(
+        "train", "data=a", "run=r", target, f"trust=[{own_package}]", "field.width=1e1"
+    )
+    assert status == 0, said
+    assert jobs[0]["field"] == {
+        "_target_": f"{own_package}.Waves",
+        "width": 10,
+        "freqs": [1.0, 2.0],
+        "kind": "sin",
+        "out": None,
+    }
+    assert jobs[0]["decoder"]["_target_"].startswith("polyfield.")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["field._target_=own_package.Waves"], "(trust=[own_package] allows those of own_package)"),
+        (["field._target_=own_package.Wave", "trust=[own_package]"], "has no attribute 'Wave'"),
+        (["field._target_=gone.Wave", "trust=[gone]"], "No module named 'gone'"),
+        (["field._target_=own_package.Needy", "trust=[own_package]"], "no value for 'field.width'"),
+        (
+            ["field._target_=own_package.Waves", "trust=[own_package]", "field.widht=4"],
+            "no key 'field.widht'; did you mean 'field.width'?",
+        ),
+        (["field=custom"], "no value for 'field._target_'"),
+    ],
+)
+def test_a_wrong_class_is_one_line(
+    line: Callable, own_package: str, words: list[str], message: str
+) -> None:
+    status, said, jobs = line("train", "data=a", *words)
+    assert (status, said.count("\n"), jobs) == (2, 1, [])
+    assert message in said
+
+
+def test_an_installed_package_names_its_backbones(
+    line: Callable, own_package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "own_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        f"[polyfield.backbones]\nwaves = {own_package}:Waves\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    status, said, jobs = line("train", "data=a", "run=r", "field=waves", "field.kind=cos")
+    assert status == 0, said
+    assert jobs[0]["field"]["_target_"] == f"{own_package}.Waves"
+    assert jobs[0]["field"]["kind"] == "cos"
+    assert f"{own_package}.Waves" in trusted()
