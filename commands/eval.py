@@ -1,0 +1,1 @@
+"""`polyfield eval`: the scores of a run."""
