@@ -75,14 +75,17 @@ class RadianceField(nn.Module):
 
     def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Density at world points, 1 / world unit; zero outside a box."""
-        kernels = self.kernels
         u = self.domain.to_unit(x)
-        if kernels is not None and not torch.is_grad_enabled():
-            density = density_sweep(kernels, u, self.backbone.params, self.decoder.trunk)
-        else:
-            density, _ = self.decoder.density(self.backbone(u))
+        density = self.density_at(u)
         inside = ((u >= 0) & (u < 1)).all(dim=-1)
         return torch.where(inside, density, torch.zeros_like(density))
+
+    def density_at(self, u: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Density at points of the unit cube."""
+        kernels = self.kernels
+        if kernels is not None and not torch.is_grad_enabled():
+            return density_sweep(kernels, u, self.backbone.params, self.decoder.trunk)
+        return self.decoder.density(self.backbone(u))[0]
 
     def radiance(
         self,

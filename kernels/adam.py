@@ -21,7 +21,7 @@ from polyfield.kernels.launch import launch
 LINE = 16  # entries looked at together: a cache line of float32
 
 
-def _adam(param, grad, m, v, scale, root, beta1, beta2, eps, decay, skip_zero, n_threads):  # type: ignore[no-untyped-def]
+def _adam(param, grad, m, v, scale, root, beta1, beta2, eps, decay, skip_zero, clear, n_threads):  # type: ignore[no-untyped-def]
     n = param.shape[0]
     lines = (n + LINE - 1) // LINE
     per_thread = (lines + n_threads - 1) // n_threads
@@ -51,6 +51,9 @@ def _adam(param, grad, m, v, scale, root, beta1, beta2, eps, decay, skip_zero, n
                     first[i] = beta1 * first[i] + (one - beta1) * value
                     second[i] = beta2 * second[i] + (one - beta2) * value * value
                     p[i] -= scale * first[i] / (math.sqrt(second[i]) * root + eps)
+            if clear:
+                for i in range(i1 - i0):
+                    g[i] = zero
 
 
 def adam_step(
@@ -66,8 +69,15 @@ def adam_step(
     step: int,
     weight_decay: float = 0.0,
     skip_zero: bool = False,
+    clear: bool = False,
 ) -> None:
-    """One step in place on contiguous CPU tensors of one dtype and shape; step counts from 1."""
+    """One step in place on contiguous CPU tensors of one dtype and shape.
+
+    Args:
+        step: counts from 1.
+        skip_zero: leave entries without a gradient alone.
+        clear: set the gradient to zero on the way, while it is in cache.
+    """
     number = param.detach().numpy().dtype.type
     flat = [tensor.detach().reshape(-1).numpy() for tensor in (param, grad, m, v)]
     scale = lr / (1 - beta1**step)
@@ -84,6 +94,7 @@ def adam_step(
             number(eps),
             number(weight_decay),
             skip_zero,
+            clear,
             threads,
         )
 
@@ -101,6 +112,7 @@ def adam_step_reference(
     step: int,
     weight_decay: float = 0.0,
     skip_zero: bool = False,
+    clear: bool = False,
 ) -> None:
     """The same step in plain torch, any device."""
     with torch.no_grad():
@@ -110,5 +122,7 @@ def adam_step_reference(
         v.copy_(torch.where(touched, beta2 * v + (1 - beta2) * value * value, v))
         update = lr / (1 - beta1**step) * m / ((v / (1 - beta2**step)).sqrt() + eps)
         param.sub_(torch.where(touched, update, torch.zeros_like(update)))
+        if clear:
+            grad.zero_()
 
 

@@ -90,15 +90,23 @@ def encode_rows(xs, r0, r1, first, last, params, ints, floats, features):  # typ
         encode(part, columns, params, ints, floats, features[r0:r1])
 
 
-def move_row(source, target, rays, ts, dts, xs, features, trunk_shape, acts, capacity):  # type: ignore[no-untyped-def]
-    """Copy a row of the stash down over a dropped one."""
-    rays[target], ts[target], dts[target] = rays[source], ts[source], dts[source]
-    xs[target] = xs[source]
-    features[target] = features[source]
+@block
+def move(values, sources, first, moved):  # type: ignore[no-untyped-def]
+    """values[first + m] = values[sources[m]] for m < moved; sources ascend, never below target."""
+    for m in range(moved):
+        source, target = sources[m], first + m
+        if source != target:
+            for c in range(values.shape[1]):
+                values[target, c] = values[source, c]
+
+
+def move_rows(sources, first, moved, xs, features, trunk_shape, acts, capacity):  # type: ignore[no-untyped-def]
+    """Close the gaps that dropped samples leave in a round's rows."""
+    move(xs, sources, first, moved)
+    move(features, sources, first, moved)
     if SUMMED == 0:
         for i in range(1, trunk_shape[0] + 1):
-            rows = layer(acts, trunk_shape, capacity, i, 0, capacity)
-            rows[target] = rows[source]
+            move(layer(acts, trunk_shape, capacity, i, 0, capacity), sources, first, moved)
 
 
 @block
@@ -135,6 +143,7 @@ def render_forward(  # type: ignore[no-untyped-def]
         state = np.empty((block_rays, 2), settings.dtype)
         span = np.empty((block_rays, 2), settings.dtype)
         light = np.empty((block_rays, 3), settings.dtype)  # T, sum w, sum w s
+        sources = np.empty(block_rays * ROUND, np.int64)
         end, n_marched = 0, 0
         for b in range(thread, n_blocks, n_threads):
             first_ray = b * block_rays
@@ -184,11 +193,8 @@ def render_forward(  # type: ignore[no-untyped-def]
                             raw_density(trunk, source + m), kind, settings[SHIFT]
                         )
                         w = light[i, 0] * (one - math.exp(-value * dt))
-                        if target < end + source + m:
-                            move_row(
-                                end + source + m, target, ray_of, t_of, dt_of, x_of, feature,
-                                trunk_shape, act, capacity,
-                            )  # fmt: skip
+                        sources[target - end] = end + source + m
+                        ray_of[target], t_of[target], dt_of[target] = ray, t, dt
                         weight[target], slope[target] = w, gradient
                         s = bounded_distance(t)
                         length = bounded_distance(t + dt) - s
@@ -208,6 +214,9 @@ def render_forward(  # type: ignore[no-untyped-def]
                     if taken[a] == ROUND and light[i, 0] >= settings[STOP]:
                         alive[still] = i
                         still += 1
+                move_rows(
+                    sources, end, target - end, x_of, feature, trunk_shape, act, capacity
+                )  # fmt: skip
                 n_alive = still
                 end = target
             if end < 0:

@@ -5,6 +5,9 @@ Letters as in `kernels.render`.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,6 +53,23 @@ class DecoderKernels:
     def trunk_width(self) -> int:
         layers = int(self.trunk_shape[0])
         return int(self.trunk_shape[3 : 3 + layers].sum())
+
+
+_direct = threading.local()
+
+
+@contextmanager
+def direct_gradients() -> Iterator[None]:
+    """Let backward passes inside add to the `.grad` that a grid's parameters already have.
+
+    A table's gradient is as large as the table and mostly zero: handing autograd a new one every
+    step costs more than computing it. For training loops; `torch.autograd.grad` wants it off.
+    """
+    _direct.on = True
+    try:
+        yield
+    finally:
+        _direct.on = False
 
 
 class Geometry(NamedTuple):
@@ -108,7 +128,7 @@ class VolumeKernels:
             "encode_rows": variant(render.encode_rows, encode=blocks.encode),
             "trunk_rows": variant(render.trunk_rows, SUMMED=summed),
             "raw_density": variant(render.raw_density, SUMMED=summed),
-            "move_row": variant(render.move_row, SUMMED=summed),
+            "move_rows": variant(render.move_rows, SUMMED=summed),
         }
 
     def _widths(self) -> tuple[int, ...]:
@@ -158,8 +178,9 @@ class VolumeKernels:
         rows: np.ndarray,
         d_out: np.ndarray,
         want_rays: bool,
+        d_params: np.ndarray,
     ) -> tuple[np.ndarray, ...]:
-        """Gradients of origins, directions, ray features, params (3)."""
+        """Gradients of origins, directions, ray features, params (3); adds to `d_params`."""
         origins, directions, _, ray_features = rays
         decoder, encoder, blocks = self.decoder, self.encoder, self.encoder.blocks
         run = specialise(
@@ -170,7 +191,6 @@ class VolumeKernels:
             color_backward=decoder.color_backward,
         )
         threads = len(rows)
-        d_params = np.zeros_like(params[0])
         d_trunk = np.zeros((threads, len(params[1])), settings.dtype)
         d_color = np.zeros((threads, len(params[2])), settings.dtype)
         d_features = np.zeros_like(ray_features)
@@ -254,11 +274,15 @@ class _Render(torch.autograd.Function):
         if stash.ticket != ticket:  # another batch was rendered in between: make the rows again
             out, rows, _ = kernels.run_forward(stash, True, *arguments)
         stash.ticket += 1  # the backward pass overwrites the stash
-        want_rays = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        needed = list(ctx.needs_input_grad)
+        table = ctx.saved_tensors[3]
+        direct = getattr(_direct, "on", False) and table.is_leaf and table.grad is not None
+        d_params = table.grad.view(-1).numpy() if direct else np.zeros_like(arguments[3][0])
         gradients = kernels.run_backward(
-            stash, *arguments, out, rows, d_out.contiguous().numpy(), want_rays
-        )
-        needed = ctx.needs_input_grad
+            stash, *arguments, out, rows, d_out.contiguous().numpy(), needed[0] or needed[1],
+            d_params,
+        )  # fmt: skip
+        needed[3] = needed[3] and not direct
         tensors = [
             torch.from_numpy(gradient) if needed[i] else None
             for i, gradient in enumerate(gradients)

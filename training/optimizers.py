@@ -42,7 +42,12 @@ class Adam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
-        """One step; groups with a learning rate of zero are left alone."""
+        """One step; groups with a learning rate of zero are left alone.
+
+        The step consumes the gradients: those of sparse groups are zeroed on the way, while they
+        are in cache, and stay allocated, so that the next backward pass can add to them
+        (`kernels.volume.direct_gradients`); the others are dropped. No `zero_grad` is needed.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -74,5 +79,8 @@ class Adam(torch.optim.Optimizer):
                     step=int(state["step"]),
                     weight_decay=0.0 if group["sparse"] else group["weight_decay"],
                     skip_zero=group["sparse"],
+                    clear=group["sparse"],
                 )
+                if not group["sparse"]:
+                    param.grad = None
         return loss

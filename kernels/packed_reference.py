@@ -1,0 +1,105 @@
+"""The definition of right for marching and compositing, in plain torch: any device, differentiable.
+
+Letters: r rays, s lattice intervals, n samples.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.kernels import domain
+from polyfield.kernels.march import CLIP, CONE, FAR, NEAR, STEP, STEP_MAX
+from polyfield.kernels.packed import Samples
+from polyfield.kernels.volume import Geometry
+
+
+def to_unit_reference(kind: int, box: Tensor, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    """World points in the unit cube, see `kernels.domain`; box is [lower (3), 1 / size (3)]."""
+    u = (x - box[:3]) * box[3:6]
+    if kind == domain.BOX:
+        return u
+    u = 2 * u - 1
+    order = 2.0 if kind == domain.CONTRACT_L2 else float("inf")
+    norm = torch.linalg.vector_norm(u, ord=order, dim=-1, keepdim=True)
+    safe = norm.clamp(min=1.0)
+    return 0.25 * torch.where(norm > 1, (2 - 1 / safe) / safe, torch.ones_like(norm)) * u + 0.5
+
+
+def march_reference(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    jitter: Float[Tensor, "r"],
+    geometry: Geometry,
+) -> Samples:
+    """The samples of `kernels.packed.march_packed`, by looking at every interval of the lattice."""
+    kind, resolution, _ = geometry.grid.tolist()
+    march = torch.as_tensor(geometry.march, device=origins.device)
+    occupied = torch.as_tensor(geometry.occupied, device=origins.device).bool()
+    dt0, cone = march[STEP], march[CONE]
+    start, end = march[NEAR].expand(len(origins)), march[FAR].expand(len(origins))
+    if kind == domain.BOX:
+        low = (march[CLIP : CLIP + 3] - origins) / directions
+        high = (march[CLIP + 3 : CLIP + 6] - origins) / directions
+        start = torch.maximum(start, torch.minimum(low, high).amax(dim=-1))
+        end = torch.minimum(end, torch.maximum(low, high).amin(dim=-1))
+    end = torch.where(start < end, end, start)
+    start = start + jitter * torch.maximum(dt0, cone * start)
+    lefts, lengths = [], []
+    if cone == 0:
+        steps = int(((end - start).amax() / dt0).ceil().clamp(min=0)) + 1
+        k = torch.arange(steps, dtype=origins.dtype, device=origins.device)
+        left = start[:, None] + k * dt0
+        length = dt0.expand_as(left)
+    else:
+        t = start
+        while bool((t < end).any()):
+            dt = (cone * t).clamp(min=float(dt0), max=float(march[STEP_MAX]))
+            lefts.append(t)
+            lengths.append(dt)
+            t = t + dt
+        left = torch.stack(lefts, dim=1) if lefts else start.new_zeros(len(origins), 0)
+        length = torch.stack(lengths, dim=1) if lefts else left
+    middle = left + 0.5 * length
+    x = origins[:, None, :] + middle[..., None] * directions[:, None, :]
+    u = to_unit_reference(kind, march[:6], x.reshape(-1, 3)).view(x.shape)
+    inside = ((u >= 0) & (u < 1)).all(dim=-1) & (middle < end[:, None])
+    cell = (u.clamp(0, 1) * resolution).long().clamp(max=resolution - 1)
+    index = (cell[..., 0] * resolution + cell[..., 1]) * resolution + cell[..., 2]
+    keep = inside & occupied[index]
+    offsets = torch.cat([keep.new_zeros(1, dtype=torch.int64), keep.sum(dim=1).cumsum(0)])
+    ray = keep.nonzero()[:, 0]
+    return Samples(ray, offsets, middle[keep], length[keep], u[keep])
+
+
+def composite_reference(
+    density: Float[Tensor, "n"], rgb: Float[Tensor, "n 3"], samples: Samples, stop: float = 0.0
+) -> Float[Tensor, "r 6"]:
+    """The outputs of `kernels.packed.composite`, on samples padded to a dense [r, s]."""
+    counts = samples.offsets.diff()
+    r, s = len(counts), int(counts.max()) if len(counts) else 0
+    place = torch.arange(len(density), device=density.device) - samples.offsets[samples.ray]
+
+    def dense(values: Tensor) -> Tensor:
+        padded = values.new_zeros((r, s, *values.shape[1:]))
+        return padded.index_put((samples.ray, place), values)
+
+    thickness = dense(density * samples.dt)
+    light = torch.exp(-torch.cumsum(thickness, dim=1))
+    before = torch.cat([light.new_ones(r, 1), light[:, :-1]], dim=1)
+    weight = (before - light) * (before >= stop)
+    t, colors = dense(samples.t), dense(rgb)
+    s0 = samples.t / (1 + samples.t)
+    end = samples.t + samples.dt
+    middle, length = dense(s0), dense(end / (1 + end) - s0)
+    pairs = weight[:, :, None] * weight[:, None, :]
+    apart = (middle[:, :, None] - middle[:, None, :]).abs()
+    distortion = (pairs * apart).sum(dim=(1, 2)) + (weight**2 * length).sum(dim=1) / 3
+    columns = [
+        (weight[..., None] * colors).sum(dim=1),
+        weight.sum(dim=1, keepdim=True),
+        (weight * t).sum(dim=1, keepdim=True),
+        distortion[:, None],
+    ]
+    return torch.cat(columns, dim=1)
