@@ -1,0 +1,139 @@
+"""From a path to a Scene: detect the format, read it, and do what all formats have in common.
+
+A loader per format reads files into a `Capture`; here the image files are chosen and checked
+against the cameras, alpha gets its meaning, images are split, and the frame is normalised.
+Nothing is ever written, and nothing asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from polyfield.datasets.blender import load_blender
+from polyfield.datasets.capture import Capture
+from polyfield.datasets.colmap import load_colmap
+from polyfield.datasets.detect import FORMATS, PROCEDURAL, check_readable, detect_format
+from polyfield.datasets.folder import load_folder
+from polyfield.datasets.frame import normalise
+from polyfield.datasets.images import Images
+from polyfield.datasets.llff import load_llff
+from polyfield.datasets.resolution import parse_downscale
+from polyfield.datasets.scene import BACKGROUNDS, Scene
+from polyfield.datasets.splits import split_images
+from polyfield.datasets.stacks import Stacks, open_stacks
+from polyfield.datasets.transforms import load_transforms
+from polyfield.errors import InputError
+
+LOADERS: dict[str, Callable[[Path], Capture]] = {
+    "blender": load_blender,
+    "transforms": load_transforms,
+    "colmap": load_colmap,
+    "llff": load_llff,
+    "folder": load_folder,
+}
+ALPHA_MEANINGS = ("auto", *BACKGROUNDS, "ignore")
+
+
+def load_scene(
+    path: str | Path,
+    format: str = "auto",
+    downscale: str | int = "auto",
+    split: str = "auto",
+    background: str = "auto",
+    min_images: int = 2,
+) -> Scene:
+    """Read a data set.
+
+    Args:
+        path: a folder or file, or `procedural` for the built-in scene.
+        format: `auto`, or the name of a loader: blender, transforms, colmap, llff, folder.
+        downscale: images shrink by this factor from the size that the data records; `auto` takes
+            the largest that has no side above 1600 pixels.
+        split: `auto` (official, else every 8th image tests), `every:K`, `fraction:F`, `file:PATH`.
+        background: what alpha means. `white`, `black`, `random`, `learned`: images are composited
+            on it (`auto` is white where there is alpha, else none). `ignore`: transparent pixels
+            say nothing and are masked out. `none`: alpha is dropped.
+        min_images: how many images there must be.
+
+    Raises:
+        InputError: naming file, field, what was found and what was expected.
+    """
+    path = Path(path).expanduser()
+    if format not in ("auto", *FORMATS):
+        raise InputError(field="format", found=format, expected=" or ".join(("auto", *FORMATS)))
+    if background not in ALPHA_MEANINGS:
+        raise InputError(field="background", found=background, expected=" or ".join(ALPHA_MEANINGS))
+    factor = parse_downscale(downscale)
+    chosen = detect_format(path) if format == "auto" else format
+    if chosen == PROCEDURAL:
+        return _procedural()
+    check_readable(path)
+    capture = LOADERS[chosen](path)
+    _check_frames(capture, min_images)
+    stacks = open_stacks(capture, factor, background)
+    splits = split_images(capture.names, split, capture.splits, capture.source)
+    return _scene(capture, stacks, splits, background)
+
+
+def _procedural() -> Scene:
+    from polyfield.datasets.procedural import procedural_scene
+
+    return procedural_scene()
+
+
+def _scene(
+    capture: Capture, stacks: Stacks, splits: dict[str, torch.Tensor], background: str
+) -> Scene:
+    has_alpha = stacks.images.channels == 4
+    placed = normalise(capture, has_alpha)
+    meaning = {"auto": "white" if has_alpha else "none", "ignore": "none"}.get(
+        background, background
+    )
+    return Scene(
+        cameras=stacks.cameras.transformed(placed.world_from_source),
+        images=stacks.images,
+        splits=splits,
+        source_from_world=torch.linalg.inv(placed.world_from_source),
+        background=meaning,
+        bounds=placed.bounds,
+        unbounded=placed.unbounded,
+        near_far=placed.near_far,
+        points=placed.points,
+        point_colors=_tensor(capture.point_colors),
+        point_views=_tensor(capture.point_views),
+        depths=stacks.depths(placed.scale),
+        masks=stacks.masks,
+        format=capture.format,
+        path=capture.path,
+    )
+
+
+def _tensor(array: np.ndarray | None) -> torch.Tensor | None:
+    return None if array is None else torch.from_numpy(np.array(array))
+
+
+def _check_frames(capture: Capture, min_images: int) -> None:
+    """Refuse duplicates and too few images."""
+    seen: dict[str, int] = {}
+    for i, name in enumerate(capture.names):
+        if name in seen:
+            raise InputError(
+                "duplicate frame",
+                file=capture.source,
+                field=name,
+                found=f"at {seen[name]} and {i}",
+                expected="each image once",
+            )
+        seen[name] = i
+    if len(capture.names) < min_images:
+        raise InputError(
+            "too few images",
+            file=capture.source,
+            field="frames",
+            found=len(capture.names),
+            expected=f"at least {min_images}",
+        )

@@ -1,0 +1,41 @@
+"""Shrinking decoded rasters, each kind in the way that keeps it true.
+
+Photos shrink by area averaging, of premultiplied colour where there is alpha; a mask pixel stays
+valid only if all that it covers is; depth takes the nearest sample, because a mean of two surfaces
+lies on neither. The edges of the raster stay where they are, so intrinsics follow the ratio of the
+sizes exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+BOX = Image.Resampling.BOX
+
+
+def shrink_photo(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> np.ndarray:
+    """A photo with c = 3 or 4 at another width and height."""
+    if photo.shape[1::-1] == size:
+        return photo
+    image = Image.fromarray(photo)
+    if image.mode == "RGBA":
+        return np.asarray(image.convert("RGBa").resize(size, BOX).convert("RGBA"))
+    return np.asarray(image.resize(size, BOX))
+
+
+def shrink_mask(mask: UInt8[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.ndarray:
+    """A mask of 0 and 255 at another width and height."""
+    if mask.shape[1::-1] == size:
+        return mask
+    covered = np.asarray(Image.fromarray(mask[..., 0]).resize(size, BOX))
+    return np.where(covered == 255, np.uint8(255), np.uint8(0))[..., None]
+
+
+def resize_depth(depth: Float32[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.ndarray:
+    """A depth map at another width and height."""
+    width, height = size
+    rows = (np.arange(height) * 2 + 1) * depth.shape[0] // (2 * height)
+    columns = (np.arange(width) * 2 + 1) * depth.shape[1] // (2 * width)
+    return depth[rows[:, None], columns[None]]
