@@ -1,0 +1,406 @@
+"""The one trainer: steps on a budget, and everything around them that no task should care about.
+
+The budget is in steps, in seconds or both. Schedules run on
+
+    progress = max(step / max_steps, elapsed / max_seconds)
+
+where `elapsed` is time in training steps alone. A run that is bounded by steps goes on bit by bit
+after an interruption: parameters, moments, averages and the generator are restored exactly.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyfield.errors import InputError
+from polyfield.training import checkpoint
+from polyfield.training.averaging import Average
+from polyfield.training.clock import Clock
+from polyfield.training.gate import Gate
+from polyfield.training.interrupts import Interrupts
+from polyfield.training.progress import Display, resident_memory
+from polyfield.training.records import Records
+from polyfield.training.schedules import Schedule
+from polyfield.training.snapshot import capture, restore_model, restore_training
+from polyfield.training.task import StepResult, Task
+
+OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """When a training looks up from its steps; 0 for never.
+
+    Args:
+        eval_every: steps between evaluations; above 0 there is also one at the end.
+        eval_split, eval_images: what is evaluated, and how many of it at most.
+        save_every: steps between checkpoints.
+        save_seconds: seconds of training between checkpoints.
+        keep: newest checkpoints that are kept, beside the one of the best score.
+        log_every: steps between rows of `metrics.jsonl`.
+    """
+
+    eval_every: int = 0
+    eval_split: str = "test"
+    eval_images: int | None = None
+    save_every: int = 0
+    save_seconds: float = 120.0
+    keep: int = 2
+    log_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name, least in {"eval_every": 0, "save_every": 0, "keep": 1, "log_every": 0}.items():
+            value = getattr(self, name)
+            if value < least:
+                raise InputError(field=f"trainer.{name}", found=value, expected=f"{least} or more")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Args:
+        step, elapsed: steps and seconds of training, those before a resume included.
+        interrupted: whether a signal ended it.
+        checkpoint: where its last state is.
+        evaluation: of the last state, when `Cadence.eval_every` asked for it.
+    """
+
+    step: int
+    elapsed: float
+    interrupted: bool
+    checkpoint: Path
+    evaluation: dict[str, Any] | None
+
+
+@dataclass
+class Window:
+    """Sums over the steps since something was last shown."""
+
+    elapsed: float = 0.0
+    steps: int = 0
+    loss: float = 0.0
+    rays: int = 0
+    samples: int = 0
+
+    def add(self, loss: float, result: StepResult) -> None:
+        self.steps += 1
+        self.loss += loss
+        self.rays += result.n_rays
+        self.samples += result.n_samples
+
+    def values(self, elapsed: float) -> dict[str, float]:
+        """Means and rates until now; empty before the first step."""
+        seconds = elapsed - self.elapsed
+        if not self.steps or seconds <= 0:
+            return {}
+        return {
+            "loss": self.loss / self.steps,
+            "rays_per_second": self.rays / seconds,
+            "samples_per_second": self.samples / seconds,
+            "milliseconds_per_step": 1000 * seconds / self.steps,
+        }
+
+
+class Trainer:
+    """Trains a task within a budget and keeps its run folder.
+
+    Args:
+        task: see `training.task`.
+        run: the run's folder; checkpoints and `metrics.jsonl` go there.
+        optimizer: makes the optimiser of the task's parameter groups.
+        max_steps, max_seconds: the budget; at least one.
+        schedule: of the learning rate.
+        ema: decay of the average of the parameters that is evaluated and saved; 0 for none.
+        seed: of the generator of all randomness.
+        cadence: when to evaluate, save and log.
+        score: the key of an evaluation by which the best checkpoint is told; higher is better.
+        logging: `tensorboard` and `wandb` of `Records`.
+        config_hash: recorded in checkpoints.
+        display: what is shown; nothing by default.
+        on_step: called with the trainer after every step; their time is not training time.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        run: Path | str,
+        *,
+        optimizer: OptimizerFactory,
+        max_steps: int | None = None,
+        max_seconds: float | None = None,
+        schedule: Schedule | None = None,
+        ema: float = 0.0,
+        seed: int = 0,
+        cadence: Cadence | None = None,
+        score: str = "psnr",
+        logging: Mapping[str, Any] | None = None,
+        config_hash: str | None = None,
+        display: Display | None = None,
+        on_step: Sequence[Callable[[Trainer], None]] = (),
+    ) -> None:
+        for name, bound in (("max_steps", max_steps), ("max_seconds", max_seconds)):
+            if bound is not None and not bound > 0:
+                raise InputError(field=f"trainer.{name}", found=bound, expected="above 0")
+        if max_steps is None and max_seconds is None:
+            raise InputError(
+                field="trainer", found="no bound", expected="max_steps, max_seconds or both"
+            )
+        self.task, self.run = task, Path(run)
+        self.max_steps, self.max_seconds = max_steps, max_seconds
+        self.schedule = schedule or Schedule()
+        self.cadence = cadence or Cadence()
+        self.score, self.logging, self.config_hash = score, dict(logging or {}), config_hash
+        self.display = display or Display(enabled=False)
+        self.on_step = list(on_step)
+        self.gate, self.interrupts = Gate(), Interrupts()
+        self.generator = torch.Generator().manual_seed(seed)
+        self._make_optimizer = optimizer
+        self.optimizer = self._new_optimizer()
+        self.average = Average(task.module, ema) if ema else None
+        self.step = 0
+        self.clock = Clock()
+        self._saved: tuple[int, Path] | None = None
+        self._saved_at = 0.0
+        self._best = -math.inf
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training."""
+        return self.clock.elapsed
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is used up; 1 or more at the end."""
+        steps = self.step / self.max_steps if self.max_steps else 0.0
+        return max(steps, self.elapsed / self.max_seconds) if self.max_seconds else steps
+
+    def restore(self, which: str | int = "latest", run: Path | None = None) -> None:
+        """Go on from a checkpoint.
+
+        Args:
+            which: "latest", "best" or a step.
+            run: whose; this run by default.
+
+        Raises:
+            InputError: when it is missing, damaged or of another architecture.
+        """
+        run = run or self.run
+        path = checkpoint.resolve(run, which)
+        snapshot = checkpoint.load(path)
+        restore_model(self.task, snapshot, path / checkpoint.MODEL)
+        self.optimizer = self._new_optimizer()
+        if self.average is not None:
+            self.average.follow()
+        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+        self.step = snapshot.state["step"]
+        self.clock = Clock(snapshot.state["elapsed"])
+        self._saved_at = self.elapsed
+        best = snapshot.state.get("best")
+        self._best = -math.inf if best is None else best
+        if run == self.run:
+            self._saved = (self.step, path)
+
+    def train(self) -> Outcome:
+        """Train until the budget is used up or a signal comes; the last state is saved.
+
+        Raises:
+            InputError: when the loss is not finite or nothing can be written. The last checkpoint
+                stands.
+        """
+        evaluation = None
+        cadence = self.cadence
+        with (
+            closing(Records(self.run, self.step, **self.logging)) as records,
+            self.interrupts.caught(),
+            self.display,
+        ):
+            if self.progress >= 1:
+                self.display.note(f"nothing left to do after step {self.step}")
+            else:
+                self._warm_up()
+            self._logged, self._shown = Window(self.elapsed), Window(self.elapsed)
+            began = (self.progress, self.elapsed)
+            with self.clock.running():
+                while self.progress < 1 and not self.interrupts:
+                    loss, result = self._step()
+                    self._logged.add(loss, result)
+                    self._shown.add(loss, result)
+                    if self.on_step or self.gate.closed:
+                        with self.clock.stopped():
+                            self._look_up()
+                    if cadence.log_every and self.step % cadence.log_every == 0:
+                        self._log(records, result)
+                    if self.display.due(time.perf_counter()):
+                        self._show(result, began)
+                    if cadence.eval_every and self.step % cadence.eval_every == 0:
+                        evaluation = self._evaluate(records)
+                    if self._save_due():
+                        self.save(evaluation)
+            if cadence.eval_every and not self.interrupts and not self._evaluated(evaluation):
+                evaluation = self._evaluate(records)
+            path = self.save(evaluation)
+        return Outcome(self.step, self.elapsed, bool(self.interrupts), path, evaluation)
+
+    def save(self, evaluation: dict[str, Any] | None = None) -> Path:
+        """Write a checkpoint of this step unless there is one.
+
+        Args:
+            evaluation: the last one; its score is recorded if it is of this step.
+        """
+        if self._saved is not None and self._saved[0] == self.step:
+            return self._saved[1]
+        score = self._score(evaluation) if self._evaluated(evaluation) else None
+        with self.clock.stopped():
+            snapshot = capture(self.task, self.optimizer, self.generator, self.average)
+            snapshot.state.update(
+                step=self.step,
+                elapsed=self.elapsed,
+                score=score,
+                best=None if self._best == -math.inf else self._best,
+                config_hash=self.config_hash,
+            )
+            path = checkpoint.save(self.run, snapshot)
+            checkpoint.prune(self.run, self.cadence.keep)
+            self._saved, self._saved_at = (self.step, path), self.elapsed
+        return path
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self._make_optimizer(self.task.parameter_groups())
+        for group in optimizer.param_groups:
+            group["full_lr"] = group["lr"]
+        return optimizer
+
+    def _warm_up(self) -> None:
+        """Take a step that is undone, so that compiling and loading cost no training time."""
+        snapshot = capture(self.task, self.optimizer, self.generator, self.average)
+        self.task.before_step(self.step, self.progress, self.generator)
+        self.task.loss(self.step, self.progress, self.generator).loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        restore_model(self.task, snapshot)
+        self.optimizer = self._new_optimizer()
+        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+
+    def _step(self) -> tuple[float, StepResult]:
+        """One step; nothing is applied when its loss is not finite."""
+        step, progress = self.step, min(self.progress, 1.0)
+        with self.gate.step():
+            if self.task.grow(step, progress, self.generator):
+                self._follow_growth()
+            self.task.before_step(step, progress, self.generator)
+            result = self.task.loss(step, progress, self.generator)
+            loss = result.loss.item()
+            if not math.isfinite(loss):
+                raise self._not_finite(loss, result)
+            result.loss.backward()
+            factor = self.schedule(step, progress)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["full_lr"] * factor
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.average is not None:
+                self.average.update()
+            self.step += 1
+        return loss, result
+
+    def _follow_growth(self) -> None:
+        """Replaced parameters start with fresh moments, the others keep theirs."""
+        before = self.optimizer.state
+        self.optimizer = self._new_optimizer()
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter in before:
+                    self.optimizer.state[parameter] = before[parameter]
+        if self.average is not None:
+            self.average.follow()
+
+    def _not_finite(self, loss: float, result: StepResult) -> InputError:
+        bad = [name for name, term in result.terms.items() if not math.isfinite(float(term))]
+        if self._saved is None:
+            hint = "no checkpoint was written yet"
+        else:
+            hint = f"the checkpoint of step {self._saved[0]} stands"
+        return InputError(
+            "training stopped",
+            file=self.run,
+            field=f"step {self.step}: loss{' (' + ', '.join(bad) + ')' if bad else ''}",
+            found=loss,
+            expected="a finite number",
+            hint=f"{hint}; a lower optimizer.lr may help",
+        )
+
+    def _look_up(self) -> None:
+        for callback in self.on_step:
+            callback(self)
+        self.gate.wait(lambda: bool(self.interrupts))
+
+    def _log(self, records: Records, result: StepResult) -> None:
+        elapsed = self.elapsed
+        values = {**self._logged.values(elapsed), **read_metrics(result), "elapsed": elapsed}
+        values["lr"] = self.optimizer.param_groups[0]["lr"]
+        memory = resident_memory()
+        if memory is not None:
+            values["memory"] = memory
+        records.write(self.step, values)
+        self._logged = Window(elapsed)
+
+    def _show(self, result: StepResult, began: tuple[float, float]) -> None:
+        elapsed, progress = self.elapsed, self.progress
+        values = {**self._shown.values(elapsed), **read_metrics(result), "step": self.step}
+        done = progress - began[0]
+        if done > 0:
+            values["eta"] = max(1 - progress, 0.0) * (elapsed - began[1]) / done
+        values["memory"] = resident_memory()
+        self.display.show(values, min(progress, 1.0))
+        self._shown = Window(elapsed)
+
+    def _evaluate(self, records: Records) -> dict[str, Any]:
+        with self.clock.stopped():
+            arguments = (self.cadence.eval_split, None, self.cadence.eval_images)
+            if self.average is None:
+                evaluation = self.task.evaluate(*arguments)
+            else:
+                with self.average.applied():
+                    evaluation = self.task.evaluate(*arguments)
+            evaluation["step"] = self.step
+            numbers = {k: v for k, v in evaluation.items() if isinstance(v, float)}
+            records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})
+            score = self._score(evaluation)
+            if score is not None:
+                self.display.note(f"step {self.step:,}: {self.score} {score:.2f}")
+            if score is not None and score > self._best:
+                self._best = score
+                self.save(evaluation)
+        return evaluation
+
+    def _evaluated(self, evaluation: dict[str, Any] | None) -> bool:
+        return evaluation is not None and evaluation["step"] == self.step
+
+    def _score(self, evaluation: dict[str, Any] | None) -> float | None:
+        value = None if evaluation is None else evaluation.get(self.score)
+        return float(value) if value is not None and math.isfinite(value) else None
+
+    def _save_due(self) -> bool:
+        every, seconds = self.cadence.save_every, self.cadence.save_seconds
+        by_time = seconds > 0 and self.elapsed - self._saved_at >= seconds
+        return by_time or (every > 0 and self.step % every == 0)
+
+
+def read_metrics(result: StepResult) -> dict[str, float]:
+    """Terms (as `loss/NAME`) and metrics of a step as numbers."""
+    terms = {f"loss/{name}": float(term.detach()) for name, term in result.terms.items()}
+    metrics = {
+        name: float(value.detach() if isinstance(value, Tensor) else value)
+        for name, value in result.metrics.items()
+    }
+    return {**terms, **metrics}
