@@ -1,1 +1,23 @@
-"""."""
+"""What a scene is: points to features to signal, one file per family of backbones.
+
+A `Backbone` maps the unit cube to features; a `RadianceField` puts a `Domain` before it and a
+`RadianceDecoder` behind it.
+"""
+
+from polyfield.fields.backbone import Backbone
+from polyfield.fields.decoder import RadianceDecoder
+from polyfield.fields.dense_grid import DenseGrid
+from polyfield.fields.domain import Domain
+from polyfield.fields.field import RadianceField
+from polyfield.fields.frequency import FrequencyEncoding
+from polyfield.fields.hash_grid import HashGrid
+
+__all__ = [
+    "Backbone",
+    "DenseGrid",
+    "Domain",
+    "FrequencyEncoding",
+    "HashGrid",
+    "RadianceDecoder",
+    "RadianceField",
+]

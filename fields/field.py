@@ -47,9 +47,8 @@ class RadianceField(nn.Module):
         if self.backbone.params.device.type != "cpu":
             return None
         if self._kernels is None or self._kernels.encoder is not self.backbone.kernels:
-            self._kernels = VolumeKernels(
-                self.backbone.kernels, self.decoder.kernels, self.backbone.density_parts
-            )
+            parts = self.backbone.density_parts if self.decoder.summed else None
+            self._kernels = VolumeKernels(self.backbone.kernels, self.decoder.kernels, parts)
         return self._kernels
 
     @property

@@ -1,1 +1,10 @@
-"""."""
+"""How a scene becomes pixels.
+
+A renderer takes rays or a camera and returns a `Render`; it knows no backbone by name.
+"""
+
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.render import Render
+from polyfield.renderers.volume import VolumeRenderer
+
+__all__ = ["OccupancyGrid", "Render", "VolumeRenderer"]

@@ -1,0 +1,78 @@
+"""A dense voxel grid of features, as in DVGO (Sun et al. 2022) and Plenoxels (Fridovich-Keil 2022).
+
+Letters: R vertices an axis, c channels, d dimensions, g channels a group. Vertices span the unit
+cube corner to corner; the density is activated after interpolation, which keeps edges sharp
+(DVGO, section 4.2). Channels are stored in groups of g, each a lattice of its own, so that density
+is read without touching colour and groups are differentiated in parallel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.errors import InputError
+from polyfield.fields.backbone import Backbone
+from polyfield.kernels.encode import EncoderKernels
+from polyfield.kernels.grid import grid_blocks
+from polyfield.kernels.grid_reference import grid_reference
+
+GROUP = 4
+
+
+class DenseGrid(Backbone):
+    """Channels interpolated in one dense lattice.
+
+    Args:
+        resolution: R, or one number an axis.
+        channels: c, a multiple of 4; with a decoder that has no trunk the first is the density.
+        in_dim: coordinates, 1 to 4.
+        initial: standard deviation of the initial values.
+        generator: source of the initial values.
+    """
+
+    density_parts = 1
+
+    def __init__(
+        self,
+        resolution: int | Sequence[int] = 96,
+        channels: int = 12,
+        in_dim: int = 3,
+        initial: float = 1e-2,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(in_dim=in_dim, out_dim=channels)
+        counts = [resolution] * in_dim if isinstance(resolution, int) else list(resolution)
+        if len(counts) != in_dim or any(not 2 <= n <= 1024 for n in counts):
+            raise InputError(
+                field="field.resolution", found=resolution, expected=f"{in_dim} numbers, 2 to 1024"
+            )
+        if channels < GROUP or channels % GROUP:
+            raise InputError(
+                field="field.channels", found=channels, expected=f"a multiple of {GROUP}"
+            )
+        groups, rows = channels // GROUP, int(np.prod(counts))
+        ints: list[int] = [groups]
+        floats: list[float] = []
+        for group in range(groups):
+            ints += [0, rows, group * rows, group * GROUP, *counts]
+            floats += [*(n - 1.0 for n in counts), 0.0]
+        self.counts = counts
+        self.grid = nn.Parameter(
+            torch.empty(groups * rows * GROUP).normal_(0, initial, generator=generator)
+        )
+        self.kernels = EncoderKernels(
+            grid_blocks(in_dim, GROUP), np.array(ints), np.array(floats), groups, channels
+        )
+
+    @property
+    def params(self) -> nn.Parameter:
+        return self.grid
+
+    def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
+        assert self.kernels is not None
+        return grid_reference(x, self.grid, self.kernels, GROUP)
