@@ -73,7 +73,7 @@ def make_cameras(
     distortion: np.ndarray,
     model: np.ndarray,
     size: np.ndarray,
-    source: Path,
+    sources: Sequence[Path],
     fields: Sequence[str],
 ) -> Cameras:
     """Cameras from what a file says, checked; rotations are made exactly orthonormal.
@@ -84,11 +84,11 @@ def make_cameras(
         distortion: [n,p] parameters of the model, p at most what Cameras holds.
         model: [n] Model values.
         size: [n,2] width and height.
-        source: the file at fault when something is wrong.
-        fields: n names of where in it.
+        sources: n files, at fault when something is wrong.
+        fields: n names of where in them.
     """
-    for i, where in enumerate(fields):
-        _check_pose(world_from_camera[i], source, where)
+    for i, (source, where) in enumerate(zip(sources, fields)):
+        check_pose(world_from_camera[i], source, where)
         _check_lens(intrinsics[i], distortion[i], size[i], source, where)
     rotation, _, right = np.linalg.svd(world_from_camera[:, :3, :3])
     poses = np.concatenate([rotation @ right, world_from_camera[:, :3, 3:]], axis=2)
@@ -101,7 +101,8 @@ def make_cameras(
     )
 
 
-def _check_pose(pose: np.ndarray, source: Path, where: str) -> None:
+def check_pose(pose: np.ndarray, source: Path, where: str) -> None:
+    """Raise InputError unless a pose [3,4] or [4,4] is a finite rigid motion."""
     rotation = pose[:3, :3]
     if not np.isfinite(pose).all():
         raise InputError(
@@ -134,7 +135,9 @@ def _check_lens(
 ) -> None:
     width, height = size
     if min(width, height) < 1:
-        raise InputError("image without pixels", file=source, field=where, found=f"{width}x{height}")
+        raise InputError(
+            "image without pixels", file=source, field=where, found=f"{width}x{height}"
+        )
     largest = float(max(width, height))
     f, c = np.asarray(intrinsics[:2]), np.asarray(intrinsics[2:])
     if not ((f > 1e-3 * largest) & (f < 1e5 * largest)).all():

@@ -19,11 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.cameras.poses import meeting_point
 from polyfield.datasets.capture import Capture
 
 SAME_WAY = 0.93  # the mean of unit optical axes is longer than this: they look forward
 IN_FRONT = 0.7  # this part of the cameras must see the meeting point for it to count
 RING = 0.9  # this quantile of the distances of cameras is the unit of length
+LEVEL_WIDTH = 0.02  # least mean square of level axes that are said to span a plane
 NEAR, FAR = 0.1, 100.0  # in the normalised world, where the data does not say
 UNIT_BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -87,21 +89,19 @@ def normalise(capture: Capture, has_alpha: bool) -> Placed:
 def _upright(poses: np.ndarray) -> np.ndarray:
     """A rotation [3,3] that turns up to +z, and the mean view as far as it can to +y.
 
-    Up is what the images call up. Photos stored sideways would disagree with each other all around
-    a ring, while their x axes agree; then the vertical is along x, and cameras look down.
+    Up is what the images call up. The axes of theirs that are level span a plane when cameras go
+    around something; its normal says best what is vertical. Where that is so for their y axes much
+    more than for their x axes, the photos are stored sideways, and cameras are taken to look down.
     """
     x, y, d = poses[:, :, 0], poses[:, :, 1], poses[:, :, 2]
     forward = d.mean(axis=0)
-    up, across = -y.mean(axis=0), x
-    if np.linalg.norm(up) < 0.5 * np.linalg.norm(x.mean(axis=0)):
-        up, across = x.mean(axis=0), y
-        up = -up if up @ forward > 0 else up
-    # Where the horizontal axes of the images span a plane, its normal says better what is up.
-    spread, axes = np.linalg.eigh(across.T @ across / len(poses))
-    if spread[1] > 0.02 and spread[0] < 0.1 * spread[1]:
-        up = axes[:, 0] * (1.0 if axes[:, 0] @ up >= 0 else -1.0)
-    if np.linalg.norm(up) < 1e-6:
-        up = axes[:, 0]
+    up = -y.mean(axis=0)
+    normal, thickness, width = _plane(x)
+    normal_of_y, thickness_of_y, width_of_y = _plane(y)
+    if width_of_y > LEVEL_WIDTH and thickness_of_y < 0.25 * thickness:
+        up = normal_of_y * (-1.0 if normal_of_y @ forward > 0 else 1.0)
+    elif (width > LEVEL_WIDTH and thickness < 0.1 * width) or np.linalg.norm(up) < 1e-6:
+        up = normal * (1.0 if normal @ up >= 0 else -1.0)
     up = up / np.linalg.norm(up)
     ahead = forward - (forward @ up) * up
     if np.linalg.norm(ahead) < 1e-6:
@@ -111,20 +111,18 @@ def _upright(poses: np.ndarray) -> np.ndarray:
     return np.stack([np.cross(ahead, up), ahead, up])
 
 
-def meeting_point(poses: np.ndarray) -> tuple[np.ndarray, float]:
-    """The point nearest to all optical axes, and the part of the cameras that have it in front."""
-    p, d = poses[:, :, 3], poses[:, :, 2]
-    across = np.eye(3) - d[:, :, None] * d[:, None, :]
-    point = np.linalg.lstsq(across.sum(axis=0), (across @ p[:, :, None]).sum(axis=0), rcond=1e-9)
-    meeting = point[0][:, 0]
-    return meeting, float((((meeting - p) * d).sum(axis=1) > 0).mean())
+def _plane(axes: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """The plane that unit vectors [n,3] span: normal, mean square off it, least mean square in it."""
+    spread, directions = np.linalg.eigh(axes.T @ axes / len(axes))
+    return directions[:, 0], float(spread[0]), float(spread[1])
 
 
 def _center_and_radius(capture: Capture, unbounded: bool) -> tuple[np.ndarray, float]:
     """What becomes the origin, and the source length that becomes one unit."""
     poses = capture.cameras.world_from_camera.numpy()
     p, d = poses[:, :, 3], poses[:, :, 2]
-    meeting, in_front = meeting_point(poses)
+    point, in_front = meeting_point(capture.cameras)
+    meeting = point.numpy()
     looks = d.mean(axis=0)
     spread = float(np.linalg.norm(p - p.mean(axis=0), axis=1).max())
     if np.linalg.norm(looks) > SAME_WAY:
@@ -172,6 +170,11 @@ def _depth_limits(capture: Capture, scale: float) -> tuple[float, float]:
     if capture.depth_range is not None:
         near, far = capture.depth_range[:, 0].min(), capture.depth_range[:, 1].max()
         return 0.9 * float(near) * scale, 4 * float(far) * scale
+    if capture.points is not None and capture.point_views is not None and len(capture.point_views):
+        point, image = capture.point_views.T
+        poses = capture.cameras.world_from_camera.numpy()[image]
+        depths = ((capture.points[point] - poses[:, :, 3]) * poses[:, :, 2]).sum(axis=1) * scale
+        return float(np.clip(0.5 * np.quantile(depths, 0.01), 0.1 * NEAR, 5 * NEAR)), FAR
     return NEAR, FAR
 
 

@@ -118,7 +118,9 @@ class Record:
         value = self.data.get(key)
         value = default if value is None else value
         if value is None:
-            raise InputError(file=self.file, field=self.field(key), found="nothing", expected=expected)
+            raise InputError(
+                file=self.file, field=self.field(key), found="nothing", expected=expected
+            )
         return value
 
 

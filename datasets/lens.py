@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polyfield.cameras.colmap import equirectangular_intrinsics
 from polyfield.cameras.models import Model
 from polyfield.datasets.json_fields import Record
 
@@ -60,8 +61,7 @@ def read_lens(header: Record, frame: Record, image_size: tuple[int, int] | None)
     c = holder("cx", "cy")
     center = [c.number("cx", width / 2), c.number("cy", height / 2)]
     if model == Model.EQUIRECTANGULAR:
-        focal = [width / (2 * np.pi), height / np.pi]
-        return Lens(model, size, np.array([*focal, width / 2, height / 2]), np.zeros(8))
+        return Lens(model, size, equirectangular_intrinsics(width, height), np.zeros(8))
     focal = _focal(holder("fl_x", "fl_y", "camera_angle_x", "camera_angle_y"), width, height)
     distortion = _distortion(model, holder(*RATIONAL_KEYS), holder("camera_model"))
     if model == Model.OPENCV and not distortion.any():
@@ -105,6 +105,8 @@ def _distortion(model: int, where: Record, model_holder: Record) -> np.ndarray:
     if model == Model.OPENCV and values[5:].any() and not is_rational:
         key = next(key for key, value in zip(keys[5:], values[5:]) if value)
         raise where.error(
-            key, where.data[key], f"0: beyond k3 programs disagree, unless camera_model is {RATIONAL}"
+            key,
+            where.data[key],
+            f"0: beyond k3 programs disagree, unless camera_model is {RATIONAL}",
         )
     return values

@@ -19,7 +19,6 @@ from polyfield.datasets.colmap import load_colmap
 from polyfield.datasets.detect import FORMATS, PROCEDURAL, check_readable, detect_format
 from polyfield.datasets.folder import load_folder
 from polyfield.datasets.frame import normalise
-from polyfield.datasets.images import Images
 from polyfield.datasets.llff import load_llff
 from polyfield.datasets.resolution import parse_downscale
 from polyfield.datasets.scene import BACKGROUNDS, Scene

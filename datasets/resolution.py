@@ -118,9 +118,7 @@ def _factor(header: ImageFile, cameras: Cameras, source: Path) -> int:
     return factor
 
 
-def _check_sizes(
-    headers: Sequence[ImageFile], cameras: Cameras, factor: int, source: Path
-) -> None:
+def _check_sizes(headers: Sequence[ImageFile], cameras: Cameras, factor: int, source: Path) -> None:
     for header, (width, height) in zip(headers, cameras.size.tolist()):
         if not (fits(header.width, width, factor) and fits(header.height, height, factor)):
             raise _wrong_size(header, width, height, factor, source)

@@ -48,6 +48,7 @@ def split_images(
         splits = read_split_file(Path(value), names)
     else:
         raise InputError(field="split", found=rule, expected=EXPECTED)
+    splits = _disjoint(splits, source)
     if not splits.get("train"):
         raise InputError(
             "no images to train on", file=source, field="split", found=f"{rule} of {n} images"
@@ -55,6 +56,22 @@ def split_images(
     return {"test": torch.empty(0, dtype=torch.int64)} | {
         name: torch.tensor(part, dtype=torch.int64) for name, part in splits.items()
     }
+
+
+def _disjoint(splits: dict[str, list[int]], source: Path) -> dict[str, list[int]]:
+    """The splits, each image once. What tests must not train; what validates may test as well."""
+    train, test = set(splits.get("train", ())), set(splits.get("test", ()))
+    val = set(splits.get("val", ())) - test
+    if train & (test | val):
+        raise InputError(
+            "images both trained and tested on",
+            file=source,
+            field="split",
+            found=f"{len(train & (test | val))} images in both",
+            expected="disjoint splits",
+        )
+    parts = {"train": train, "test": test, "val": val}
+    return {name: sorted(part) for name, part in parts.items() if name in splits}
 
 
 def read_split_file(path: Path, names: Sequence[str]) -> dict[str, list[int]]:
@@ -77,7 +94,6 @@ def read_split_file(path: Path, names: Sequence[str]) -> dict[str, list[int]]:
         listed = {"test": [line.strip() for line in lines if line.strip()]}
     numbers = _lookup(names)
     splits: dict[str, list[int]] = {}
-    seen: dict[int, str] = {}
     for split, members in listed.items():
         splits[split] = []
         for name in members:
@@ -89,17 +105,10 @@ def read_split_file(path: Path, names: Sequence[str]) -> dict[str, list[int]]:
                     found=f"{json.dumps(name)}, which names {len(matches)} images",
                     expected="the name of one image",
                 )
-            if matches[0] in seen:
-                raise InputError(
-                    f"{json.dumps(name)} is listed twice",
-                    file=path,
-                    field=split,
-                    found=f"in {seen[matches[0]]} and {split}",
-                )
-            seen[matches[0]] = split
             splits[split].append(matches[0])
     if "train" not in listed:
-        splits["train"] = [i for i in range(len(names)) if i not in seen]
+        held = {i for part in splits.values() for i in part}
+        splits["train"] = [i for i in range(len(names)) if i not in held]
     return splits
 
 

@@ -11,13 +11,13 @@ from polyfield.cameras.cameras import Cameras
 from polyfield.datasets.capture import Capture
 from polyfield.datasets.image_files import (
     ImageFile,
+    check_present,
     decode_alpha_mask,
     decode_depth,
     decode_mask,
     decode_photo,
     depth_size,
     first_names,
-    check_present,
     read_headers,
 )
 from polyfield.datasets.images import Images
