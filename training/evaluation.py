@@ -1,0 +1,98 @@
+"""Held-out views against what was rendered of them: scores as plain data, pictures as files.
+
+Letters: h, w pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from polyfield.renderers.render import Render
+from polyfield.training import metrics
+from polyfield.version import __version__
+
+
+@dataclass(frozen=True)
+class View:
+    """A view and what was rendered of it.
+
+    Attributes:
+        name: of the image, unique in its scene.
+        truth: [h, w, 3] sRGB, composited on the background.
+        render: [h, w, ...].
+        mask: [h, w] False where a pixel does not count; None where all do.
+        seconds: the rendering took.
+    """
+
+    name: str
+    truth: Float[np.ndarray, "h w 3"]
+    render: Render
+    mask: Bool[np.ndarray, "h w"] | None
+    seconds: float
+
+
+def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> dict[str, Any]:
+    """Score views one by one, so that only one is in memory.
+
+    Args:
+        views: at least one.
+        out: a folder for `NAME.png`, each truth | render | error | depth; None for none.
+        lpips: also by LPIPS, where the package is installed.
+
+    Returns:
+        "psnr" and "ssim" as means over images, "images" with the values of each, "resolution"
+        [w, h] (None where images differ), "seconds" of rendering, "rays_per_second", "version",
+        and "notes" on what was left out.
+    """
+    images, sizes, seconds = [], [], 0.0
+    lpips_runs = lpips and metrics.has_lpips()
+    for view in views:
+        rgb = view.render.rgb.cpu().numpy()
+        scores: dict[str, Any] = {
+            "name": view.name,
+            "psnr": metrics.psnr(rgb, view.truth, view.mask),
+            "ssim": metrics.ssim(rgb, view.truth, view.mask),
+        }
+        if lpips_runs:
+            scores["lpips"] = metrics.lpips(rgb, view.truth)
+        images.append(scores)
+        sizes.append((rgb.shape[1], rgb.shape[0]))
+        seconds += view.seconds
+        if out is not None:
+            write_sheet(out, view)
+    keys = [key for key in images[0] if key != "name"]
+    result: dict[str, Any] = {k: float(np.mean([image[k] for image in images])) for k in keys}
+    pixels = sum(width * height for width, height in sizes)
+    result.update(
+        images=images,
+        resolution=list(sizes[0]) if len(set(sizes)) == 1 else None,
+        seconds=seconds,
+        rays_per_second=pixels / max(seconds, 1e-9),
+        version=__version__,
+        notes=["lpips: not installed (pip install lpips)"] if lpips and not lpips_runs else [],
+    )
+    return result
+
+
+def write_sheet(out: Path, view: View) -> None:
+    """Write truth | render | error | depth beside each other to `out/NAME.png`."""
+    from polyfield.export.pictures import (
+        depth_picture,
+        depth_range,
+        error_picture,
+        picture,
+        write_picture,
+    )
+
+    depth, opacity = view.render.depth.cpu().numpy(), view.render.opacity.cpu().numpy()
+    truth, rgb = picture(view.truth), picture(view.render.rgb.cpu().numpy())
+    span = depth_range([depth], [opacity])
+    columns = [truth, rgb, error_picture(truth, rgb), depth_picture(depth, opacity, span)]
+    name = "_".join(PurePosixPath(view.name).with_suffix("").parts)
+    write_picture(out / f"{name}.png", np.concatenate(columns, axis=1))

@@ -1,0 +1,59 @@
+"""What a batch of rendered rays is held to. Every loss is a mean over rays, a scalar.
+
+Letters: r rays.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Scalar = Float[Tensor, ""]
+
+
+def mse(
+    rgb: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"], valid: Bool[Tensor, " r"] | None = None
+) -> Scalar:
+    """Mean squared error of the rays that are valid."""
+    return _mean((rgb - truth).square(), valid)
+
+
+def huber(
+    rgb: Float[Tensor, "r 3"],
+    truth: Float[Tensor, "r 3"],
+    delta: float = 0.1,
+    valid: Bool[Tensor, " r"] | None = None,
+) -> Scalar:
+    """Half the squared error up to `delta`, then linear, over `delta`: outliers pull less."""
+    error = torch.nn.functional.huber_loss(rgb, truth, delta=delta, reduction="none")
+    return _mean(error, valid) / delta
+
+
+def opacity_entropy(opacity: Float[Tensor, " r"]) -> Scalar:
+    """Entropy of a ray being stopped, in nats: low where rays hit something or nothing."""
+    o = opacity.clamp(1e-5, 1 - 1e-5)
+    return -(o * o.log() + (1 - o) * (1 - o).log()).mean()
+
+
+def depth_error(depth: Float[Tensor, " r"], truth: Float[Tensor, " r"]) -> Scalar:
+    """Mean error relative to the true distance; rays whose truth is 0 (unknown) do not count.
+
+    Args:
+        depth, truth: in the same measure, both along the ray or both along the axis.
+    """
+    known = truth > 0
+    relative = (depth - truth).abs() / truth.clamp(min=1e-6)
+    return (relative * known).sum() / known.sum().clamp(min=1)
+
+
+def normal_error(normals: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> Scalar:
+    """Mean of 1 - cosine between unit normals; rays whose truth is the zero vector do not count."""
+    known = truth.square().sum(dim=-1) > 0
+    return ((1 - (normals * truth).sum(dim=-1)) * known).sum() / known.sum().clamp(min=1)
+
+
+def _mean(error: Float[Tensor, "r 3"], valid: Bool[Tensor, " r"] | None) -> Scalar:
+    if valid is None:
+        return error.mean()
+    return (error * valid[:, None]).sum() / (valid.sum() * error.shape[1]).clamp(min=1)

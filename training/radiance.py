@@ -1,0 +1,341 @@
+"""The radiance task: pixels of posed photos against rays through a scene.
+
+Letters: r rays, a numbers of an appearance code, h, w pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.cameras.cameras import Cameras
+from polyfield.cameras.rays import Rays
+from polyfield.datasets.pixels import PixelSampler, RayBatch
+from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
+from polyfield.renderers.render import Render
+from polyfield.training import losses
+from polyfield.training.evaluation import View, score
+from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
+from polyfield.training.ray_budget import RayBudget
+from polyfield.training.sparse_points import SparsePoints
+from polyfield.training.task import StepResult
+
+
+class Renderable(Protocol):
+    """What can be rendered and learned: a renderer with its field, or splats. An `nn.Module`."""
+
+    def __call__(
+        self,
+        rays: Rays,
+        background: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        appearance: Tensor | None = None,
+    ) -> Render: ...
+
+    def image(
+        self,
+        cameras: Cameras,
+        i: int,
+        background: Tensor | None = None,
+        modes: tuple[str, ...] = ("rgb",),
+        appearance: Tensor | None = None,
+    ) -> Render: ...
+
+    def update(self, step: int, generator: torch.Generator | None = None) -> None: ...
+
+    def parameter_groups(self) -> list[dict[str, Any]]: ...
+
+    def regularization(self) -> Tensor: ...
+
+
+class RadianceTask:
+    """Learns a scene from its photos.
+
+    Args:
+        renderer: a `Renderable` module.
+        scene: the photos.
+        samples_per_step: a step's budget of samples, to which the number of rays adapts; 0 for a
+            constant number.
+        rays: of the first step; least_rays, most_rays: bounds.
+        color: loss of colours, "huber" or "mse".
+        distortion, entropy, depth, points: weights of the distortion loss, of the entropy of
+            opacities, of depth maps and of sparse points, where the scene has them; 0 for off.
+        point_rays: rays a step through sparse points.
+        appearance: a, numbers of a code per image; 0 for none. The decoder must take as many.
+        refine_poses: whether the training cameras may move.
+        pose_lr, appearance_lr, background_lr: learning rates relative to the optimiser's.
+        lpips: also evaluate LPIPS where it is installed.
+    """
+
+    module: nn.Module
+
+    def __init__(
+        self,
+        renderer: Any,
+        scene: Scene,
+        *,
+        samples_per_step: int = 16384,
+        rays: int = 512,
+        least_rays: int = 64,
+        most_rays: int = 8192,
+        color: Literal["huber", "mse"] = "huber",
+        distortion: float = 0.0,
+        entropy: float = 0.0,
+        depth: float = 0.0,
+        points: float = 0.0,
+        point_rays: int = 128,
+        appearance: int = 0,
+        refine_poses: bool = False,
+        pose_lr: float = 0.05,
+        appearance_lr: float = 0.1,
+        background_lr: float = 1.0,
+        lpips: bool = False,
+    ) -> None:
+        if color not in ("huber", "mse"):
+            raise InputError(field="task.color", found=color, expected="huber or mse")
+        weights = {"distortion": distortion, "entropy": entropy, "depth": depth, "points": points}
+        for name, weight in weights.items():
+            if weight < 0:
+                raise InputError(field=f"task.{name}", found=weight, expected="0 or more")
+        self.renderer: Renderable = renderer
+        self.scene, self.color, self.weights, self.lpips = scene, color, weights, lpips
+        self.point_rays = point_rays
+        self.budget = RayBudget(samples_per_step, rays, least_rays, most_rays)
+        self.codes = AppearanceCodes(len(scene), appearance) if appearance else None
+        self.poses = PoseRefinement(len(scene)) if refine_poses else None
+        self.learned = LearnedBackground() if scene.background == "learned" else None
+        parts = {"appearance": self.codes, "poses": self.poses, "background": self.learned}
+        self.module = nn.ModuleDict({"renderer": renderer})
+        self.module.update({name: part for name, part in parts.items() if part is not None})
+        self._rates = {
+            "appearance": appearance_lr,
+            "poses": pose_lr,
+            "background": background_lr,
+        }
+        self._growth: list[list[float]] = []
+
+    @cached_property
+    def sampler(self) -> PixelSampler:
+        """The training pixels; made when first needed, as it decodes all images."""
+        return PixelSampler(self.scene, "train")
+
+    @cached_property
+    def sparse_points(self) -> SparsePoints | None:
+        """The training images' views of sparse points, where the scene has them."""
+        return SparsePoints.of(self.scene) if self.weights["points"] else None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The renderer's groups, and those of what is learned per image."""
+        groups = list(self.renderer.parameter_groups())
+        for name, rate in self._rates.items():
+            if name in self.module:
+                parameters = list(self.module[name].parameters())
+                # Images that are not in a batch stay where they are.
+                groups.append(
+                    {
+                        "params": parameters,
+                        "name": name,
+                        "lr_scale": rate,
+                        "sparse": name != "background",
+                    }
+                )
+        return groups
+
+    def grow(self, step: int, progress: float, generator: torch.Generator) -> bool:
+        """Let the field change resolution; what changed is kept to be done again on loading."""
+        # Splats are their own field.
+        grown = getattr(self.renderer, "field", self.renderer).grow(step, progress)
+        if grown:
+            self._growth.append([step, progress])
+        return bool(grown)
+
+    def before_step(self, step: int, progress: float, generator: torch.Generator) -> None:
+        """Refresh occupancy when due."""
+        self.renderer.update(step, generator)
+
+    def loss(self, step: int, progress: float, generator: torch.Generator) -> StepResult:
+        """Draw pixels, render their rays, compare."""
+        batch = self.sampler.sample(self.budget.rays, generator)
+        r, rays = len(batch), batch.rays
+        points = self.sparse_points
+        if points is not None:
+            point_rays, distances = points.sample(self.point_rays, generator)
+            rays = concatenate(rays, point_rays)
+        behind = self._training_background(r, generator)
+        truth = composite(batch, behind)
+        if behind is not None and behind.ndim == 2 and len(rays) > r:
+            behind = torch.cat([behind, behind.new_zeros(len(rays) - r, 3)])
+        if self.poses is not None:
+            rays = self.poses(rays)
+        codes = None if self.codes is None else self.codes(rays.camera_index)
+        render = self.renderer(rays, behind, generator=generator, appearance=codes)
+        rgb = render.rgb[:r]
+        terms = {"color": self._color_loss(rgb, truth, batch)}
+        if points is not None:
+            terms["points"] = self.weights["points"] * losses.depth_error(
+                render.depth[r:], distances
+            )
+        terms.update(self._other_losses(render, batch))
+        total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
+        with torch.no_grad():
+            psnr = -10 * losses.mse(rgb, truth, batch.mask).log10()
+        n_samples = int(render.extras["n_samples"])
+        self.budget.update(n_samples * r // max(len(rays), 1))
+        return StepResult(total, terms, {"psnr": psnr, "rays": r}, r, n_samples)
+
+    def _color_loss(self, rgb: Tensor, truth: Tensor, batch: RayBatch) -> Tensor:
+        if self.color == "mse":
+            return losses.mse(rgb, truth, batch.mask)
+        return losses.huber(rgb, truth, valid=batch.mask)
+
+    def _other_losses(self, render: Render, batch: RayBatch) -> dict[str, Tensor]:
+        """Weighted terms beside colour: of this task, of the renderer and of the field."""
+        r, weights, terms = len(batch), self.weights, {}
+        if weights["distortion"]:
+            distortion = render.extras["distortion"][:r].mean()
+            terms["distortion"] = weights["distortion"] * distortion
+        if weights["entropy"]:
+            terms["entropy"] = weights["entropy"] * losses.opacity_entropy(render.opacity[:r])
+        if weights["depth"] and batch.z_depth is not None:
+            assert batch.rays.axis_cosine is not None
+            distance = batch.z_depth / batch.rays.axis_cosine
+            terms["depth"] = weights["depth"] * losses.depth_error(render.depth[:r], distance)
+        terms.update(render.extras.get("losses", {}))
+        penalty = self.renderer.regularization()
+        if penalty.requires_grad:
+            terms["field"] = penalty
+        return terms
+
+    def _training_background(self, r: int, generator: torch.Generator) -> Tensor | None:
+        """[3] or [r, 3] sRGB behind a batch; None for nothing."""
+        if self.scene.background == "random":
+            return torch.rand(r, 3, generator=generator)
+        return self.background
+
+    @property
+    def background(self) -> Float[Tensor, "3"] | None:
+        """What lies behind evaluated views; None for nothing, which is black."""
+        if self.learned is not None:
+            return self.learned()
+        colors = {"white": 1.0, "random": 1.0, "black": 0.0}
+        color = colors.get(self.scene.background)
+        return None if color is None else torch.full((3,), color)
+
+    @property
+    def code(self) -> Float[Tensor, " a"] | None:
+        """The appearance code of views that were not trained on: the mean of those that were."""
+        if self.codes is None:
+            return None
+        return self.codes.mean(self.scene.splits["train"]).detach()
+
+    def views(self, split: str, limit: int | None = None) -> Iterator[View]:
+        """Render the views of a split one by one.
+
+        Args:
+            limit: of how many views, evenly spread; None for all.
+        """
+        scene, behind = self.scene, self.background
+        behind = None if behind is None else behind.detach()
+        for i in chosen(scene, split, limit):
+            truth = true_view(scene, i, behind)
+            mask = None if scene.masks is None else scene.masks[i][..., 0] != 0
+            began = time.perf_counter()
+            render = self.renderer.image(scene.cameras, i, behind, appearance=self.code)
+            seconds = time.perf_counter() - began
+            yield View(scene.images.names[i], truth, render, mask, seconds)
+
+    def evaluate(
+        self, split: str = "test", out: Path | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """Score the views of a split.
+
+        Args:
+            split: "test", "val" or "train".
+            out: a folder for pictures, truth | render | error | depth; None for none.
+            limit: of how many views, evenly spread; None for all.
+
+        Returns:
+            What `evaluation.score` gives, and "split", "background" and "protocol".
+        """
+        result = score(self.views(split, limit), out, lpips=self.lpips)
+        color = "white" if self.scene.background == "random" else self.scene.background
+        result.update(split=split, background=color, protocol=self._protocol(split, limit))
+        return result
+
+    def _protocol(self, split: str, limit: int | None) -> str:
+        parts = ["poses as given" if self.poses is None else "training poses refined, these given"]
+        if self.codes is not None:
+            parts.append("mean appearance code of the training images")
+        if self.scene.masks is not None:
+            parts.append("masked pixels left out")
+        shown, total = len(chosen(self.scene, split, limit)), len(self.scene.splits[split])
+        if shown < total:
+            parts.append(f"{shown} of {total} images")
+        return "; ".join(parts)
+
+    def state(self) -> dict[str, Any]:
+        """The number of rays and what made the field grow."""
+        return {"budget": self.budget.state(), "growth": self._growth}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo `state`: let the field grow as it had."""
+        self.budget.load_state(state["budget"])
+        done = len(self._growth)
+        if state["growth"][:done] != self._growth:
+            raise InputError(
+                field="growth", found=state["growth"], expected=f"to begin with {self._growth}"
+            )
+        unused = torch.Generator()
+        for step, progress in state["growth"][done:]:
+            self.grow(int(step), progress, unused)
+
+
+def concatenate(first: Rays, second: Rays) -> Rays:
+    """Rays one after the other; the axis cosine is lost."""
+    assert first.camera_index is not None, "rays must know their camera"
+    assert second.camera_index is not None, "rays must know their camera"
+    return Rays(
+        torch.cat([first.origins, second.origins]),
+        torch.cat([first.directions, second.directions]),
+        torch.cat([first.camera_index, second.camera_index]),
+    )
+
+
+def composite(batch: RayBatch, behind: Tensor | None) -> Float[Tensor, "r 3"]:
+    """The colours that a batch is held to: with alpha, laid on what is behind."""
+    if batch.alpha is None or behind is None:
+        return batch.rgb
+    alpha = batch.alpha[:, None]
+    return batch.rgb * alpha + (1 - alpha) * behind.detach()
+
+
+def chosen(scene: Scene, split: str, limit: int | None) -> list[int]:
+    """Image numbers of a split, evenly spread when there are more than `limit`."""
+    if split not in scene.splits or not len(scene.splits[split]):
+        have = " or ".join(name for name, part in scene.splits.items() if len(part))
+        raise InputError(file=scene.path, field="split", found=split, expected=have)
+    images = scene.splits[split].tolist()
+    if limit is None or limit >= len(images):
+        return images
+    if limit < 1:
+        raise InputError(field="limit", found=limit, expected="1 or more")
+    return [images[int(k)] for k in np.linspace(0, len(images) - 1, limit).round()]
+
+
+def true_view(scene: Scene, i: int, behind: Tensor | None) -> Float[np.ndarray, "h w 3"]:
+    """Photo i in [0, 1], composited on what is behind where it has alpha."""
+    pixels = scene.images[i].astype(np.float32) / 255
+    if pixels.shape[-1] == 3 or behind is None:
+        return pixels[..., :3]
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (1 - alpha) * behind.numpy()
