@@ -22,6 +22,14 @@ from polyfield.errors import InputError
 CONF = "polyfield.conf"
 HYDRA_VERSION = "1.3"
 
+# Keys that are null by default, with a value of the kind that they take.
+OPTIONAL: dict[str, Any] = {
+    "trainer.max_steps": 1,
+    "trainer.max_seconds": 1.0,
+    "trainer.eval_images": 1,
+    "limit": 1,
+}
+
 
 def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], DictConfig]:
     """Check the overrides of a line.
@@ -128,7 +136,7 @@ def _checked_value(override: Override, keys: dict[str, Any]) -> str | None:
         return None
     if key not in keys:
         raise InputError(_no_key(key, keys))
-    default = keys[key]
+    default = OPTIONAL.get(key) if keys[key] is None else keys[key]
     for value in _values(override):
         expected = _expected(default, value)
         if expected:
