@@ -4,9 +4,10 @@
 what all have in common. `pixels` draws batches of rays from a Scene.
 """
 
+from polyfield.datasets.describe import describe
 from polyfield.datasets.images import Images
 from polyfield.datasets.load import load_scene
 from polyfield.datasets.pixels import PixelSampler, RayBatch
 from polyfield.datasets.scene import Scene
 
-__all__ = ["Images", "PixelSampler", "RayBatch", "Scene", "load_scene"]
+__all__ = ["Images", "PixelSampler", "RayBatch", "Scene", "describe", "load_scene"]

@@ -34,25 +34,9 @@ from polyfield.datasets.resolution import in_all_sizes
 from polyfield.errors import InputError
 
 FILES = ("scene.npz", "cameras.npz")
-KEYS = frozenset(
-    [
-        "world_from_camera",
-        "intrinsics",
-        "images",
-        "names",
-        "size",
-        "model",
-        "distortion",
-        "masks",
-        "depths",
-        "points",
-        "point_colors",
-        "train",
-        "test",
-        "val",
-        "bounds",
-        "unbounded",
-    ]
+KEYS = (
+    *("world_from_camera", "intrinsics", "images", "names", "size", "model", "distortion"),
+    *("masks", "depths", "points", "point_colors", "train", "test", "val", "bounds", "unbounded"),
 )
 
 
@@ -109,10 +93,10 @@ class _Arrays:
 
     def __init__(self, file: Path, arrays: dict[str, np.ndarray]) -> None:
         self.file, self.arrays = file, arrays
-        unknown = sorted(set(arrays) - KEYS)
+        unknown = sorted(set(arrays) - set(KEYS))
         if unknown:
             raise InputError(
-                file=file, field="arrays", found=unknown[0], expected=f"one of {sorted(KEYS)}"
+                file=file, field="arrays", found=unknown[0], expected=f"one of {', '.join(KEYS)}"
             )
 
     def __contains__(self, key: str) -> bool:

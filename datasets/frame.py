@@ -112,7 +112,7 @@ def _upright(poses: np.ndarray) -> np.ndarray:
 
 
 def _plane(axes: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """The plane that unit vectors [n,3] span: normal, mean square off it, least mean square in it."""
+    """The plane that unit vectors [n,3] span: its normal, mean squares off it and least in it."""
     spread, directions = np.linalg.eigh(axes.T @ axes / len(axes))
     return directions[:, 0], float(spread[0]), float(spread[1])
 

@@ -4,8 +4,8 @@ Letters: r rays, k images of the split, c channels.
 
 A pixel is drawn with equal probability from all pixels of a split that no mask excludes. With masks
 the rank of a drawn pixel among the valid ones is turned into its place by counts per block of
-`BLOCK` pixels, which costs a quarter of a byte per pixel. A distorted lens that many images share is
-solved once, for all of its pixels.
+`BLOCK` pixels, which costs a quarter of a byte per pixel. A distorted lens that many images share
+is solved once, for all of its pixels.
 """
 
 from __future__ import annotations

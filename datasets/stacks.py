@@ -1,4 +1,4 @@
-"""The photos, masks and depths of a capture at the resolution asked for, checked, still undecoded."""
+"""The photos, masks and depths of a capture at the resolution asked for: checked, not decoded."""
 
 from __future__ import annotations
 
