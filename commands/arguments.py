@@ -46,8 +46,12 @@ class Arguments:
         return words[-1] if words else None
 
 
-def parse(words: Sequence[str]) -> Arguments:
+def parse(words: Sequence[str], sweeps: bool = False) -> Arguments:
     """Sort the words after the verb into flags and overrides, and quote the paths.
+
+    Args:
+        words: as the shell gave them.
+        sweeps: whether the verb takes `-m`.
 
     Raises:
         InputError: for an unknown option, or a word that is not `key=value`.
@@ -62,6 +66,8 @@ def parse(words: Sequence[str]) -> Arguments:
         if flag not in TAKES_VALUE:
             hint = did_you_mean(flag, [*TAKES_VALUE, "--help"])
             raise InputError(f"no option '{flag}'{hint} (settings are key=value)")
+        if flag in MULTIRUN and not sweeps:
+            raise InputError(f"option '{flag}': only `polyfield train` sweeps")
         if TAKES_VALUE[flag]:
             value = value if equals else next(rest, "")
             if not value:

@@ -1,12 +1,16 @@
-"""The choices of a configuration group, read from the folder, for help texts."""
+"""The choices of a configuration group, read from the folder: help must not wait for Hydra."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 
-def choices(group: str) -> str:
-    """The names in `conf/<group>`, as help shows them: `dense | hash | mlp`."""
+def choices(group: str) -> list[str]:
+    """The names of the files in `conf/<group>`, sorted."""
     folder = files("polyfield.conf").joinpath(group)
-    names = [entry.name.removesuffix(".yaml") for entry in folder.iterdir()]
-    return " | ".join(sorted(name for name in names if not name.startswith("_")))
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+
+
+def shown(group: str) -> str:
+    """The choices as help shows them: `dense | hash | mlp`."""
+    return " | ".join(choices(group))

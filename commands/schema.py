@@ -8,14 +8,16 @@ that it replaces, before any job starts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from polyfield.commands.arguments import parse
 from polyfield.commands.errors import did_you_mean, no_choice
 from polyfield.errors import InputError
 
@@ -27,6 +29,11 @@ OPTIONAL: dict[str, Any] = {
     "trainer.max_steps": 1,
     "trainer.max_seconds": 1.0,
     "trainer.eval_images": 1,
+    "renderer.step": 1.0,
+    "renderer.cone": 1.0,
+    "renderer.near": 1.0,
+    "renderer.far": 1.0,
+    "domain.bounds": [],
     "limit": 1,
 }
 
@@ -47,7 +54,7 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
     Raises:
         InputError: naming the key, what was found and what would have been valid.
     """
-    with initialize_config_module(CONF, version_base=HYDRA_VERSION, job_name=verb):
+    with _hydra(verb):
         loader = GlobalHydra.instance().config_loader()
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
         choices: list[Override] = []
@@ -69,6 +76,35 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
             for alternative in alternatives
         ]
         return [rewritten.get(word) or word for word in words], configs[0]
+
+
+def configuration(*words: str, verb: str = "train") -> dict[str, Any]:
+    """The configuration of a verb with some of its settings changed, as plain data.
+
+    Args:
+        words: as on the command line: `field=hash`, `trainer.max_steps=1000`. Paths need no quotes.
+        verb: whose.
+
+    Raises:
+        InputError: for a word that is not valid.
+    """
+    config = checked(verb, parse(words).overrides, multirun=False)[1]
+    with open_dict(config):
+        del config["hydra"]
+    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return dict(plain)
+
+
+@contextmanager
+def _hydra(job_name: str) -> Iterator[None]:
+    """Inside, Hydra composes our configuration, also where it is already at work on another."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module(CONF, version_base=HYDRA_VERSION, job_name=job_name):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def _is_choice(override: Override, words: list[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from polyfield.commands.arguments import parse
 from polyfield.commands.backbones import make_known
-from polyfield.commands.choices import choices
+from polyfield.commands.choices import shown
 from polyfield.commands.hydra_job import execute, job
 
 HELP = f"""\
@@ -28,13 +28,13 @@ usage: polyfield train data=PATH [key=value ...]
   dataset.background=auto  what images with alpha lie on: white | black | random | learned | none
 
 groups (group=choice, then group.key=value):
-  field        {choices("field")}
-  renderer     {choices("renderer")}
-  dataset      {choices("dataset")}
-  experiment   {choices("experiment")}
-  task         {choices("task")}
-  trainer      {choices("trainer")}
-  optimizer    {choices("optimizer")}
+  field        {shown("field")}
+  renderer     {shown("renderer")}
+  dataset      {shown("dataset")}
+  experiment   {shown("experiment")}
+  task         {shown("task")}
+  trainer      {shown("trainer")}
+  optimizer    {shown("optimizer")}
 
 options:
   -m, --multirun         a sweep: `field=hash,dense` runs both, each in a numbered folder of the run
@@ -54,7 +54,7 @@ examples:
 
 def main(words: list[str]) -> None:
     """Run `polyfield train WORDS...`."""
-    arguments = parse(words)
+    arguments = parse(words, sweeps=True)
     make_known(arguments)
     execute("train", run, arguments)
 
