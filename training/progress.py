@@ -70,7 +70,7 @@ class Display:
         if self._bar is not None:
             self._bar.update(self._task, completed=progress, line=line, refresh=True)
         elif self.enabled:
-            self.console.print(f"{progress:4.0%}  {line}", markup=False, highlight=False)
+            self.note(f"{progress:4.0%}  {line}")
 
     def note(self, text: str) -> None:
         """A line of its own, such as a score or a place."""

@@ -114,9 +114,13 @@ class RadianceTask:
         self.codes = AppearanceCodes(len(scene), appearance) if appearance else None
         self.poses = PoseRefinement(len(scene)) if refine_poses else None
         self.learned = LearnedBackground() if scene.background == "learned" else None
-        parts = {"appearance": self.codes, "poses": self.poses, "background": self.learned}
-        self.module = nn.ModuleDict({"renderer": renderer})
-        self.module.update({name: part for name, part in parts.items() if part is not None})
+        parts: dict[str, nn.Module | None] = {
+            "appearance": self.codes,
+            "poses": self.poses,
+            "background": self.learned,
+        }
+        self.observation = {name: part for name, part in parts.items() if part is not None}
+        self.module = nn.ModuleDict({"renderer": renderer, **self.observation})
         self._rates = {
             "appearance": appearance_lr,
             "poses": pose_lr,
@@ -137,24 +141,16 @@ class RadianceTask:
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The renderer's groups, and those of what is learned per image."""
         groups = list(self.renderer.parameter_groups())
-        for name, rate in self._rates.items():
-            if name in self.module:
-                parameters = list(self.module[name].parameters())
-                # Images that are not in a batch stay where they are.
-                groups.append(
-                    {
-                        "params": parameters,
-                        "name": name,
-                        "lr_scale": rate,
-                        "sparse": name != "background",
-                    }
-                )
+        for name, part in self.observation.items():
+            group = {"params": list(part.parameters()), "name": name}
+            # What belongs to images that are not in a batch stays as it is.
+            groups.append({**group, "lr_scale": self._rates[name], "sparse": name != "background"})
         return groups
 
     def grow(self, step: int, progress: float, generator: torch.Generator) -> bool:
         """Let the field change resolution; what changed is kept to be done again on loading."""
-        # Splats are their own field.
-        grown = getattr(self.renderer, "field", self.renderer).grow(step, progress)
+        field: Any = getattr(self.renderer, "field", self.renderer)  # splats are their own
+        grown = field.grow(step, progress)
         if grown:
             self._growth.append([step, progress])
         return bool(grown)

@@ -46,7 +46,7 @@ class Records:
         Raises:
             InputError: when the disk is full.
         """
-        row = {"step": step}
+        row: dict[str, float | None] = {"step": step}
         row.update((k, v if abs(v) < float("inf") else None) for k, v in values.items())
         try:
             self._file.write(json.dumps(row) + "\n")

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.training import checkpoint
 from polyfield.training.averaging import Average
+from polyfield.training.cadence import Cadence, Window, read_metrics
 from polyfield.training.clock import Clock
 from polyfield.training.gate import Gate
 from polyfield.training.interrupts import Interrupts
@@ -34,34 +34,6 @@ from polyfield.training.snapshot import capture, restore_model, restore_training
 from polyfield.training.task import StepResult, Task
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """When a training looks up from its steps; 0 for never.
-
-    Args:
-        eval_every: steps between evaluations; above 0 there is also one at the end.
-        eval_split, eval_images: what is evaluated, and how many of it at most.
-        save_every: steps between checkpoints.
-        save_seconds: seconds of training between checkpoints.
-        keep: newest checkpoints that are kept, beside the one of the best score.
-        log_every: steps between rows of `metrics.jsonl`.
-    """
-
-    eval_every: int = 0
-    eval_split: str = "test"
-    eval_images: int | None = None
-    save_every: int = 0
-    save_seconds: float = 120.0
-    keep: int = 2
-    log_every: int = 100
-
-    def __post_init__(self) -> None:
-        for name, least in {"eval_every": 0, "save_every": 0, "keep": 1, "log_every": 0}.items():
-            value = getattr(self, name)
-            if value < least:
-                raise InputError(field=f"trainer.{name}", found=value, expected=f"{least} or more")
 
 
 @dataclass(frozen=True)
@@ -80,35 +52,6 @@ class Outcome:
     interrupted: bool
     checkpoint: Path
     evaluation: dict[str, Any] | None
-
-
-@dataclass
-class Window:
-    """Sums over the steps since something was last shown."""
-
-    elapsed: float = 0.0
-    steps: int = 0
-    loss: float = 0.0
-    rays: int = 0
-    samples: int = 0
-
-    def add(self, loss: float, result: StepResult) -> None:
-        self.steps += 1
-        self.loss += loss
-        self.rays += result.n_rays
-        self.samples += result.n_samples
-
-    def values(self, elapsed: float) -> dict[str, float]:
-        """Means and rates until now; empty before the first step."""
-        seconds = elapsed - self.elapsed
-        if not self.steps or seconds <= 0:
-            return {}
-        return {
-            "loss": self.loss / self.steps,
-            "rays_per_second": self.rays / seconds,
-            "samples_per_second": self.samples / seconds,
-            "milliseconds_per_step": 1000 * seconds / self.steps,
-        }
 
 
 class Trainer:
@@ -360,7 +303,9 @@ class Trainer:
         done = progress - began[0]
         if done > 0:
             values["eta"] = max(1 - progress, 0.0) * (elapsed - began[1]) / done
-        values["memory"] = resident_memory()
+        memory = resident_memory()
+        if memory is not None:
+            values["memory"] = memory
         self.display.show(values, min(progress, 1.0))
         self._shown = Window(elapsed)
 
@@ -394,13 +339,3 @@ class Trainer:
         every, seconds = self.cadence.save_every, self.cadence.save_seconds
         by_time = seconds > 0 and self.elapsed - self._saved_at >= seconds
         return by_time or (every > 0 and self.step % every == 0)
-
-
-def read_metrics(result: StepResult) -> dict[str, float]:
-    """Terms (as `loss/NAME`) and metrics of a step as numbers."""
-    terms = {f"loss/{name}": float(term.detach()) for name, term in result.terms.items()}
-    metrics = {
-        name: float(value.detach() if isinstance(value, Tensor) else value)
-        for name, value in result.metrics.items()
-    }
-    return {**terms, **metrics}

@@ -1,0 +1,160 @@
+"""A task, and its trainer, of a configuration: the plain data of `conf/` or of a run.
+
+    dataset  -> scene                        (datasets.load_scene)
+    field    -> backbone  \
+    decoder  -> decoder    > radiance field -> renderer -> task -> trainer
+    domain   -> domain    /
+
+Each part is made by its `_target_`. What follows from the scene (the domain's box, marching steps,
+near and far) is offered to constructors that have such a parameter, and a configured value wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
+from polyfield.fields.domain import Domain
+from polyfield.fields.field import RadianceField
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.training.cadence import Cadence
+from polyfield.training.instantiate import make
+from polyfield.training.progress import Display
+from polyfield.training.radiance import RadianceTask
+from polyfield.training.schedules import Schedule
+from polyfield.training.task import Task
+from polyfield.training.trainer import Trainer
+
+Config = Mapping[str, Any]
+
+TASKS = {"radiance": RadianceTask}
+STEPS_ACROSS = 256  # marching steps along an edge of the domain's box
+DEFAULT_SECONDS = 300.0
+HASHED = ("dataset", "field", "decoder", "domain", "renderer", "task", "seed")
+
+
+def build_task(config: Config, scene: Scene) -> Task:
+    """The task of a configuration.
+
+    Args:
+        config: nodes `field`, `decoder`, `renderer`, `task` (with `name`), optionally `domain`,
+            `seed`, and `trust`: packages whose classes may be named besides polyfield's.
+        scene: what is learned.
+
+    Raises:
+        InputError: for what is missing, unknown, not trusted or does not fit together.
+    """
+    settings = dict(config.get("task") or {})
+    name = settings.pop("name", "radiance")
+    if name not in TASKS:
+        raise InputError(field="task.name", found=name, expected=" or ".join(TASKS))
+    node = {"_target_": f"{TASKS[name].__module__}.{TASKS[name].__qualname__}", **settings}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(config.get("seed") or 0))
+        renderer = build_renderer(config, scene)
+        return make(node, renderer, scene, trust=config.get("trust") or (), field="task")
+
+
+def build_renderer(config: Config, scene: Scene) -> Any:
+    """The renderer of a configuration with its field, initialised from torch's generator."""
+    trust = tuple(config.get("trust") or ())
+    domain = build_domain(config, scene)
+    backbone = make(_node(config, "field"), trust=trust, field="field", offers={"in_dim": 3})
+    code_dim = (config.get("task") or {}).get("appearance", 0)
+    decoder = make(
+        _node(config, "decoder"),
+        trust=trust,
+        field="decoder",
+        offers={"code_dim": code_dim},
+        required={"in_dim": backbone.out_dim},
+    )
+    field = RadianceField(domain, backbone, decoder)
+    node = dict(_node(config, "renderer"))
+    occupancy = OccupancyGrid(domain, **(node.pop("occupancy", None) or {}))
+    offers = {"occupancy": occupancy, **scene_defaults(scene)}
+    return make(node, trust=trust, field="renderer", offers=offers, required={"field": field})
+
+
+def build_domain(config: Config, scene: Scene) -> Domain:
+    """The region that is learned: the scene's box, contracted around it for photos of places."""
+    settings = dict(config.get("domain") or {})
+    if settings.get("kind", "auto") == "auto":
+        settings["kind"] = "contract_linf" if scene.unbounded else "box"
+    return Domain(settings.pop("bounds", None) or scene.bounds, **settings)
+
+
+def scene_defaults(scene: Scene) -> dict[str, Any]:
+    """Where to sample rays in a scene, in world units."""
+    near, far = scene.near_far
+    step = float((scene.bounds[1] - scene.bounds[0]).max()) / STEPS_ACROSS
+    if not scene.unbounded:
+        return {"step": step, "cone": 0.0, "near": 0.0, "far": 2 * far}
+    return {"step": step, "cone": 1 / STEPS_ACROSS, "near": 0.5 * near, "far": 1e3}
+
+
+def build_trainer(
+    config: Config,
+    task: Task,
+    run: Path | str,
+    *,
+    display: Display | None = None,
+    on_step: Sequence[Callable[[Trainer], None]] = (),
+) -> Trainer:
+    """The trainer of a configuration: its nodes `trainer`, `optimizer`, `logging` and `seed`."""
+    settings = dict(config.get("trainer") or {})
+    cadence = Cadence(**_taken(settings, [field.name for field in fields(Cadence)]))
+    schedule = _taken(settings, ["decay", "final", "warmup_steps", "hold"])
+    if "decay" in schedule:
+        schedule["kind"] = schedule.pop("decay")
+    if settings.get("max_steps") is None and settings.get("max_seconds") is None:
+        settings["max_seconds"] = DEFAULT_SECONDS
+    unknown = set(settings) - {"max_steps", "max_seconds", "ema"}
+    if unknown:
+        raise InputError(field=f"trainer.{min(unknown)}", found="an unknown key")
+
+    def optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        trust = config.get("trust") or ()
+        made = make(_node(config, "optimizer"), groups, trust=trust, field="optimizer")
+        assert isinstance(made, torch.optim.Optimizer)
+        return made
+
+    return Trainer(
+        task,
+        run,
+        optimizer=optimizer,
+        schedule=Schedule(**schedule),
+        seed=int(config.get("seed") or 0),
+        cadence=cadence,
+        logging=config.get("logging"),
+        config_hash=config_hash(config),
+        display=display,
+        on_step=on_step,
+        **settings,
+    )
+
+
+def config_hash(config: Config) -> str:
+    """Twelve hexadecimal digits that tell apart what is learned, and from what."""
+    parts = {key: config.get(key) for key in HASHED}
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _node(config: Config, name: str) -> Mapping[str, Any]:
+    node = config.get(name)
+    if not isinstance(node, Mapping):
+        raise InputError(field=name, found=node, expected="a node of the configuration")
+    return node
+
+
+def _taken(settings: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The settings of these names, taken out."""
+    return {name: settings.pop(name) for name in names if name in settings}

@@ -1,0 +1,144 @@
+"""A run as a folder: what it was made from, and the way back to a task that can be rendered.
+
+config.yaml    plain data, paths made absolute
+scene.json     cameras, splits and frames of the data, so that a run can be shown without it
+checkpoints/   see `checkpoint`
+metrics.jsonl  see `records`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polyfield.datasets.load import load_scene
+from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
+from polyfield.training import checkpoint
+from polyfield.training.assembly import build_task
+from polyfield.training.durable import replace_file
+from polyfield.training.scene_record import check_same_scene, read_scene, write_scene
+from polyfield.training.snapshot import restore_model
+from polyfield.training.task import Task
+
+CONFIG = "config.yaml"
+
+
+def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None = None) -> Path:
+    """Begin a run in an empty or new folder.
+
+    Args:
+        run: the folder.
+        config: plain data; `trust` is left out, as it is not for a folder to say.
+        scene: recorded beside it.
+
+    Raises:
+        InputError: when the folder is in use or cannot be written.
+    """
+    run = Path(run)
+    try:
+        if run.is_file() or (run.is_dir() and any(run.iterdir())):
+            raise InputError(
+                file=run,
+                field="run",
+                found="a file" if run.is_file() else "a folder that is in use",
+                expected="a new folder",
+                hint=f"resume={run} goes on with a run",
+            )
+        run.mkdir(parents=True, exist_ok=True)
+        if scene is not None:
+            write_scene(run, scene)
+        write_config(run, config)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError("cannot begin a run here", file=run, found=reason) from error
+    return run
+
+
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Write, or atomically replace, the configuration of a run."""
+    plain = {key: value for key, value in config.items() if key != "trust"}
+    plain["data"] = _absolute(plain.get("data"))
+    if isinstance(plain.get("dataset"), Mapping):
+        dataset = dict(plain["dataset"])
+        plain["dataset"] = {**dataset, "path": _absolute(dataset.get("path"))}
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    replace_file(run / CONFIG, text.encode())
+
+
+def read_config(run: Path | str) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        InputError: when this is no run, or its configuration is damaged.
+    """
+    run = Path(run)
+    file = run / CONFIG
+    if not file.is_file():
+        found = "no such folder" if not run.is_dir() else f"no {CONFIG}"
+        raise InputError(file=run, field="run", found=found, expected="the folder of a run")
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = None if mark is None else f"line {mark.line + 1}"
+        raise InputError(file=file, field=where, found="damaged yaml") from error
+    if not isinstance(config, dict):
+        raise InputError(file=file, found=type(config).__name__, expected="a configuration")
+    config.pop("trust", None)
+    return config
+
+
+def open_run(
+    run: Path | str,
+    which: str | int = "latest",
+    *,
+    trust: Iterable[str] = (),
+) -> tuple[dict[str, Any], Scene, Task]:
+    """A run's configuration, its scene, and its task with the parameters of a checkpoint.
+
+    Args:
+        run: the folder.
+        which: "latest", "best" or a step.
+        trust: packages besides polyfield whose classes the configuration may name.
+
+    Raises:
+        InputError: for a run, checkpoint or data that is missing or damaged.
+    """
+    run = Path(run)
+    config = {**read_config(run), "trust": list(trust)}
+    path = checkpoint.resolve(run, which)
+    snapshot = checkpoint.load(path, training=False)
+    scene = open_scene(run, config)
+    task = build_task(config, scene)
+    restore_model(task, snapshot, path / checkpoint.MODEL)
+    task.module.eval()
+    return config, scene, task
+
+
+def open_scene(run: Path, config: Mapping[str, Any]) -> Scene:
+    """The data of a run; where it is gone, its record, whose photos cannot be read.
+
+    Raises:
+        InputError: when the data is no longer what the run was trained on.
+    """
+    recorded = read_scene(run)
+    settings = dict(config.get("dataset") or {})
+    path = str(settings.pop("path", None) or config.get("data"))
+    is_gone = Path(path).is_absolute() and not Path(path).exists()
+    if recorded is not None and is_gone:
+        return recorded
+    scene = load_scene(path, **settings)
+    if recorded is not None:
+        check_same_scene(scene, recorded)
+    return scene
+
+
+def _absolute(path: Any) -> Any:
+    """A path that exists, from the root; anything else (`procedural`, None) as it is."""
+    if not isinstance(path, str) or not Path(path).expanduser().exists():
+        return path
+    return str(Path(path).expanduser().resolve())
