@@ -268,7 +268,7 @@ class Trainer:
             self.average.follow()
 
     def _not_finite(self, loss: float, result: StepResult) -> InputError:
-        bad = [name for name, term in result.terms.items() if not math.isfinite(float(term))]
+        bad = [name for name, term in result.terms.items() if not math.isfinite(term.item())]
         if self._saved is None:
             hint = "no checkpoint was written yet"
         else:

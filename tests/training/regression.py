@@ -1,4 +1,7 @@
-"""A task small enough to train in milliseconds: a torch module fitted to a function of noise."""
+"""A task small enough to train in milliseconds: a torch module fitted to a function of noise.
+
+Reached through the fixture `regression`, and by path from processes that tests start.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,8 @@ class Regression:
 
     Args:
         width: of the hidden layer.
-        grow_at: the step at which the module gets a new, wider output table.
+        grow_at: the step at which the table is replaced by a longer one.
         nan_at: the step whose loss is NaN.
-        draws: numbers that `state` must carry from step to step.
     """
 
     def __init__(
