@@ -7,7 +7,7 @@ from typing import Any
 
 from polyfield.commands.arguments import parse
 from polyfield.commands.hydra_job import execute, job
-from polyfield.commands.text import facts, size
+from polyfield.commands.text import facts, plain, size
 
 HELP = """\
 polyfield info: what is installed, or what is in some data or a run
@@ -55,4 +55,41 @@ def describe_data(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_run(run: Path) -> dict[str, Any]:
-    return {}
+    """Facts of a run: what was trained on what, how far, and how well."""
+    from polyfield.commands.scores import read_scores, summary
+    from polyfield.training import checkpoint
+    from polyfield.training.runs import read_config
+
+    config = read_config(run)
+    steps = {}
+    for step, path in checkpoint.listing(run).items():
+        state = checkpoint.read_state(path)
+        score = state.get("score")
+        steps[f"step {step}"] = f"{state['elapsed']:.1f} s" + (f", {score:.2f}" if score else "")
+    scores = read_scores(run)
+    files = [path.stat().st_size for path in run.rglob("*") if path.is_file()]
+    return {
+        "run": run,
+        "data": config.get("data"),
+        "field": _target(config.get("field")),
+        "renderer": _target(config.get("renderer")),
+        "budget": _budget(config.get("trainer") or {}),
+        "checkpoints": steps,
+        "scored": summary(scores) if scores else "not yet (polyfield eval)",
+        "size": size(sum(files)),
+        "configuration": run / "config.yaml",
+    }
+
+
+def _target(node: Any) -> str | None:
+    """`HashGrid levels=8 ...` of a node of the configuration."""
+    if not isinstance(node, dict):
+        return None
+    name = str(node.get("_target_", "")).rpartition(".")[2]
+    settings = [f"{k}={plain(v)}" for k, v in node.items() if k != "_target_" and v is not None]
+    return " ".join([name, *(word for word in settings if not word.endswith("}"))])
+
+
+def _budget(trainer: dict[str, Any]) -> str:
+    bounds = {"steps": trainer.get("max_steps"), "s": trainer.get("max_seconds")}
+    return " or ".join(f"{value:g} {unit}" for unit, value in bounds.items() if value) or "none"

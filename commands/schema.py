@@ -47,9 +47,9 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
         multirun: whether sweeps such as `a,b` are allowed.
 
     Returns:
-        The words, with whole numbers such as `1e4` rewritten as integers where the key holds an
-        integer; and the configuration that they compose to, sweeps at their first value, with its
-        `hydra` node.
+        The words, with whole numbers such as `1e4` rewritten as integers and a single word as a
+        list of one where the key holds such; and the configuration that they compose to, sweeps at
+        their first value, with its `hydra` node.
 
     Raises:
         InputError: naming the key, what was found and what would have been valid.
@@ -177,8 +177,12 @@ def _checked_value(override: Override, keys: dict[str, Any]) -> str | None:
         expected = _expected(default, value)
         if expected:
             raise InputError(field=key, found=repr(value), expected=expected)
-        if isinstance(value, float) and _is_integer(default) and not override.is_sweep_override():
+        if override.is_sweep_override():
+            continue
+        if isinstance(value, float) and _is_integer(default):
             return f"{key}={int(value)}"
+        if isinstance(value, str) and isinstance(default, list):
+            return f"{key}=[{str(override.input_line).partition('=')[2]}]"
     return None
 
 
@@ -213,7 +217,7 @@ def _expected(default: Any, value: Any) -> str | None:
     if isinstance(default, float):
         return None if number else "a number"
     if isinstance(default, list):
-        return None if isinstance(value, list) else "a list such as [a,b]"
+        return None if isinstance(value, (list, str)) else "a list such as [a,b]"
     if isinstance(default, dict):
         return None if isinstance(value, dict) else f"one of its keys: {', '.join(default)}"
     if isinstance(value, (dict, list)):

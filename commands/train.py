@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import shlex
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from polyfield.commands.arguments import parse
-from polyfield.commands.backbones import make_known
+from polyfield.commands import backbones
+from polyfield.commands.arguments import Arguments, override_key, parse, quote
 from polyfield.commands.choices import shown
-from polyfield.commands.hydra_job import execute, job
+from polyfield.commands.errors import INTERRUPTED
+from polyfield.commands.hydra_job import execute, job, overrides, sweep_number
+from polyfield.errors import InputError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from polyfield.datasets.scene import Scene
+    from polyfield.training.trainer import Trainer
 
 HELP = f"""\
 polyfield train: learn a field from posed photos
@@ -19,8 +32,8 @@ usage: polyfield train data=PATH [key=value ...]
                          COLMAP, LLFF, ... or `procedural`, a scene that needs no download
   run=RUN                the folder of the run; runs/<data>-<field>-<time> by default
   resume=RUN             go on with a run that was stopped, or give it a larger budget
-  trainer.max_steps=N    stop after N steps, and
-  trainer.max_seconds=S  after S seconds of training, whichever is first; schedules follow
+  trainer.max_steps=N    stop after N steps,
+  trainer.max_seconds=S  after S seconds of training, or whichever is first; 300 s by default
   device=auto            auto | cpu | cuda
   seed=0                 of everything random
   dataset.downscale=auto a factor by which images shrink
@@ -37,26 +50,48 @@ groups (group=choice, then group.key=value):
   optimizer    {shown("optimizer")}
 
 options:
-  -m, --multirun         a sweep: `field=hash,dense` runs both, each in a numbered folder of the run
+  -m, --multirun         a sweep: `field=hash,dense` trains both, in numbered folders of the run
   --cfg job              print the whole configuration and stop
   --config-dir DIR       a folder of your own groups and choices
 
 examples:
   polyfield train data=photos
-  polyfield train data=photos run=runs/fern trainer.max_seconds=300
-  polyfield train data=photos field=mlp renderer=proposal
+  polyfield train data=photos run=runs/fern trainer.max_seconds=600
+  polyfield train data=photos field=mlp decoder.trunk=[64,64]
   polyfield train data=photos field.levels=12 field.log2_entries=17 optimizer.lr=5e-3
   polyfield train resume=runs/fern trainer.max_seconds=900
   polyfield train -m data=photos field=hash,dense seed=0,1,2 run=runs/sweep
   polyfield train data=photos field._target_=mypackage.MyBackbone trust=[mypackage]
 """
 
+# What may change when a run goes on: its budget and what does not touch what is learned.
+CHANGEABLE = ("trainer.max_steps", "trainer.max_seconds", "device", "viewer", "logging", "trust")
+
 
 def main(words: list[str]) -> None:
     """Run `polyfield train WORDS...`."""
     arguments = parse(words, sweeps=True)
-    make_known(arguments)
-    execute("train", run, arguments)
+    backbones.make_known(arguments)
+    resumes = arguments.given("resume") not in (None, "resume=null")
+    if resumes and arguments.multirun:
+        raise InputError("a sweep cannot go on with a run", field="resume", hint="leave out -m")
+
+    def complete(config: DictConfig) -> list[str]:
+        needs_name = config.run is None and not resumes
+        return [f"run={quote(default_run(config, arguments))}"] if needs_name else []
+
+    execute("train", run, arguments, complete)
+
+
+def default_run(config: DictConfig, arguments: Arguments) -> str:
+    """`runs/<data>-<field>-<time>`; one name for all jobs of a sweep."""
+    path = Path(config.data or "nothing")
+    data = path.parent.name if path.is_file() else path.resolve().name
+    field = config.hydra.runtime.choices.field
+    if arguments.multirun and "," in (arguments.given("field") or ""):
+        field = "sweep"
+    name = re.sub(r"[^\w.-]+", "_", f"{data}-{field}")
+    return f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 @job
@@ -66,5 +101,104 @@ def run(config: dict[str, Any]) -> float:
     Returns:
         The mean PSNR of the held-out images in dB, for Hydra's sweepers.
     """
-    print(config)
-    return 1.0
+    from polyfield.commands.device import choose
+    from polyfield.commands.scores import summary, write_scores
+
+    choose(config["device"])
+    if config["viewer"]:
+        hint = "this version has no viewer; polyfield render makes a video"
+        raise InputError(field="viewer", found=True, expected=False, hint=hint)
+    begin = go_on if config["resume"] is not None else start
+    trainer, scene, folder = begin(config)
+    outcome = trainer.train()
+    if outcome.interrupted:
+        print(f"stopped   at step {outcome.step:,}, saved; to go on:")
+        print(f"  {command('train', resume=folder)}")
+        raise SystemExit(INTERRUPTED)
+    split = "test" if len(scene.splits["test"]) else "train"
+    with trainer.average.applied() if trainer.average else nullcontext():
+        scores = trainer.task.evaluate(split, folder / "renders" / "eval", None)
+    scores["step"] = outcome.step
+    write_scores(folder, scores)
+    rate = outcome.step / max(outcome.elapsed, 1e-9)
+    print(f"trained   {outcome.step:,} steps in {outcome.elapsed:.1f} s ({rate:.0f} steps/s)")
+    print(f"scored    {summary(scores)}")
+    print_next(folder)
+    return float(scores["psnr"])
+
+
+def start(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
+    """A new run; nothing is written before the configuration is known to hold together."""
+    from polyfield.datasets.load import load_scene
+    from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
+    from polyfield.training.progress import Display
+    from polyfield.training.runs import create_run
+
+    if config["data"] is None:
+        raise InputError("no data given", hint="data=PATH, or data=procedural for a built-in scene")
+    budget = config["trainer"]
+    if budget["max_steps"] is None and budget["max_seconds"] is None:
+        budget["max_seconds"] = DEFAULT_SECONDS
+    config["trust"] = [*config["trust"], *backbones.trusted()]
+    scene = load_scene(**config["dataset"])
+    task = build_task(config, scene)
+    number = sweep_number()
+    folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)
+    trainer = build_trainer(config, task, folder, display=Display())
+    create_run(folder, {**config, "run": str(folder)}, scene)
+    print_scene(scene, folder)
+    return trainer, scene, folder
+
+
+def go_on(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
+    """A run as it was, with what may change taken from the line."""
+    from polyfield.training.assembly import build_task, build_trainer
+    from polyfield.training.progress import Display
+    from polyfield.training.runs import open_scene, read_config, write_config
+
+    folder = Path(config["resume"])
+    stored = read_config(folder)
+    for word in overrides():
+        key = override_key(word)
+        if key == "resume":
+            continue
+        if not any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE):
+            hint = f"may change: {', '.join(CHANGEABLE)}"
+            raise InputError("cannot change when a run goes on", field=key, hint=hint)
+        *parents, leaf = key.split(".")
+        node, given = stored, config
+        for parent in parents:
+            node, given = node.setdefault(parent, {}), given[parent]
+        node[leaf] = given[leaf]
+    stored["trust"] = [*config["trust"], *backbones.trusted()]
+    scene = open_scene(folder, stored)
+    task = build_task(stored, scene)
+    trainer = build_trainer(stored, task, folder, display=Display())
+    trainer.restore()
+    write_config(folder, stored)
+    print_scene(scene, folder)
+    return trainer, scene, folder
+
+
+def print_scene(scene: Scene, folder: Path) -> None:
+    """What is about to be learned, and where it goes."""
+    sizes = scene.cameras.size.unique(dim=0).tolist()
+    shape = "x".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes"
+    parts = ", ".join(f"{len(images)} {name}" for name, images in scene.splits.items())
+    kind = "unbounded" if scene.unbounded else "in a box"
+    print(f"data      {scene.format}: {parts} images, {shape}, {kind}, alpha on {scene.background}")
+    print(f"run       {folder}", flush=True)
+
+
+def print_next(folder: Path) -> None:
+    """Where things are, and what to do now."""
+    print(f"run       {folder} (pictures in {folder / 'renders' / 'eval'})")
+    print("next")
+    print(f"  {command('render', run=folder, path='orbit')}")
+    print(f"  {command('train', resume=folder)} trainer.max_seconds=...")
+
+
+def command(verb: str, **settings: Any) -> str:
+    """A line for the shell."""
+    words = [shlex.quote(f"{key}={value}") for key, value in settings.items()]
+    return " ".join(["polyfield", verb, *words])

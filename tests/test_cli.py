@@ -122,7 +122,7 @@ def test_words_that_say_no_path_are_not_quoted(line: Callable) -> None:
         (["train", "data=a", "xyzzy=4"], "no key 'xyzzy' (there are: "),
         (["train", "data=a", "trainer.max_seconds=soon"], "found 'soon', expected a number"),
         (["train", "data=a", "field.levels=2.5"], "field.levels: found 2.5, expected an integer"),
-        (["train", "data=a", "trust=mine"], "trust: found 'mine', expected a list such as [a,b]"),
+        (["train", "data=a", "trust=3"], "trust: found 3, expected a list such as [a,b]"),
         (["train", "data=a", "field.levels=[1,"], "cannot read 'field.levels=[1,'"),
         (["train", "data=a", "field=hash,dense"], "a sweep needs the option -m"),
         (["train", "data=a", "hydra/launcher=slurm"], "no hydra/launcher 'slurm' (choices: basic"),
@@ -176,6 +176,11 @@ def test_a_whole_number_may_be_written_with_an_exponent(line: Callable) -> None:
     _, _, jobs = line("train", "data=a", "field.log2_entries=1.2e1")
     assert jobs[0]["field"]["log2_entries"] == 12
     assert isinstance(jobs[0]["field"]["log2_entries"], int)
+
+
+def test_a_single_word_may_stand_for_a_list_of_one(line: Callable) -> None:
+    _, _, jobs = line("train", "data=a", "trust=mine", "run=r")
+    assert jobs[0]["trust"] == ["mine"]
 
 
 def test_a_sweep_may_set_keys_of_any_of_its_fields(line: Callable) -> None:

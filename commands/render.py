@@ -1,0 +1,243 @@
+"""`polyfield render`: a video or pictures of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polyfield.commands import backbones
+from polyfield.commands.arguments import parse
+from polyfield.commands.eval import run_folder
+from polyfield.commands.hydra_job import execute, job
+from polyfield.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from polyfield.cameras import Cameras
+    from polyfield.datasets.scene import Scene
+    from polyfield.export.pictures import Picture
+    from polyfield.renderers import Render
+    from polyfield.training.radiance import RadianceTask
+
+HELP = """\
+polyfield render: make a video or pictures from a run
+
+usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...]
+
+  run=RUN                the run
+  path=orbit             orbit | spiral | interpolate (through the training views), or the views
+                         train | val | test themselves, or a cameras.json in the frame of the data
+  out=OUT                FILE.mp4, or a folder for PNGs; in RUN/renders by default
+  modes=[rgb]            rgb, depth, normal, opacity; beside each other in a video
+  frames=120  fps=30     of a path
+  scale=1.0              of the pictures' size
+  background=auto        auto (as trained) | white | black
+  raw=false              in a folder, also depth_NNNN.npy: float32 [h,w], the distance along each
+                         ray in units of the data, NaN where nothing was hit
+  checkpoint=latest      latest | best | a step
+  device=auto            auto | cpu | cuda
+  trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
+
+Depth is coloured red for near and blue for far, over the range that is printed.
+
+examples:
+  polyfield render run=runs/first
+  polyfield render run=runs/first path=spiral out=spiral.mp4 modes=[rgb,depth]
+  polyfield render run=runs/first path=test out=pictures modes=[rgb,depth,normal] raw=true
+  polyfield render run=runs/first path=cameras.json out=flight.mp4 scale=2
+"""
+
+PATHS = ("orbit", "spiral", "interpolate")
+SPLITS = ("train", "val", "test")
+MODES = ("rgb", "depth", "normal", "opacity")
+OTHER_FILES = (".avi", ".gif", ".jpeg", ".jpg", ".mkv", ".mov", ".png", ".webm")
+LOOKS = 6  # small views from which the range of depth colours is taken
+
+
+def main(words: list[str]) -> None:
+    """Run `polyfield render WORDS...`."""
+    execute("render", run, parse(words))
+
+
+@job
+def run(config: dict[str, Any]) -> None:
+    """Render along a path and say where it is."""
+    from polyfield.commands.device import choose
+    from polyfield.training.runs import open_run
+
+    folder = run_folder(config)
+    modes = _modes(config["modes"])
+    out = _out(config, folder)
+    if config["background"] not in ("auto", "white", "black"):
+        found = config["background"]
+        raise InputError(field="background", found=found, expected="auto, white or black")
+    for name in ("frames", "fps", "scale"):
+        if not config[name] > 0:
+            raise InputError(field=name, found=config[name], expected="above 0")
+    choose(config["device"])
+    trust = [*config["trust"], *backbones.trusted()]
+    _, scene, task = open_run(folder, config["checkpoint"], trust=trust)
+    cameras = path_cameras(scene, config["path"], config["frames"]).scaled(config["scale"])
+    views = Views(task, cameras, _background(task, config["background"]), modes)
+    began = time.perf_counter()
+    write = _write_video if out.suffix == ".mp4" else _write_folder
+    count = write(out, views, config)
+    seconds = time.perf_counter() - began
+    width, height = cameras.size[0].tolist()
+    print(f"rendered  {count} views of {width}x{height} in {seconds:.1f} s, {' | '.join(modes)}")
+    if "depth" in modes:
+        near, far = (views.source_scale * distance for distance in views.span)
+        print(f"depth     {near:.4g} (red) to {far:.4g} (blue), in units of the data")
+    print(f"written   {out}")
+
+
+def path_cameras(scene: Scene, path: str, frames: int) -> Cameras:
+    """The cameras of a path, in the world of the scene.
+
+    Args:
+        path: one of `PATHS` or `SPLITS`, or a file of cameras in the frame of the user's data.
+        frames: of the former.
+    """
+    import torch
+
+    from polyfield.cameras import files, paths
+
+    if path in PATHS:
+        make = {"orbit": paths.orbit, "spiral": paths.spiral, "interpolate": paths.interpolate}
+        return make[path](scene.cameras[scene.splits["train"]], frames)
+    if path in SPLITS:
+        if not len(scene.splits.get(path, ())):
+            raise InputError(field="path", found=path, expected=f"a split of {list(scene.splits)}")
+        return scene.cameras[scene.splits[path]]
+    if not Path(path).is_file():
+        expected = f"{', '.join(PATHS + SPLITS)} or a file of cameras"
+        raise InputError(field="path", found=path, expected=expected)
+    return files.load_cameras(path).transformed(torch.linalg.inv(scene.source_from_world))
+
+
+class Views:
+    """Views of a task as pictures, rendered one by one as they are asked for.
+
+    Args:
+        task: with its trained renderer.
+        cameras: one a view.
+        background: [3] behind everything; None for black.
+        modes: what to show of each.
+    """
+
+    def __init__(
+        self, task: RadianceTask, cameras: Cameras, background: Tensor | None, modes: list[str]
+    ) -> None:
+        self.task, self.cameras, self.background, self.modes = task, cameras, background, modes
+        self.span = self._depth_range() if "depth" in modes else (0.0, 1.0)
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Picture], Render]]:
+        """Pictures by mode, and what they were made from."""
+        for i in range(len(self)):
+            render = self._render(self.cameras, i)
+            yield {mode: self._picture(mode, render) for mode in self.modes}, render
+
+    @property
+    def source_scale(self) -> float:
+        """Units of the user's data in a unit of the world."""
+        return float(self.task.scene.source_from_world[:3, :3].det()) ** (1 / 3)
+
+    def _render(self, cameras: Cameras, i: int) -> Render:
+        modes, code = tuple(self.modes), self.task.code
+        return self.task.renderer.image(cameras, i, self.background, modes, appearance=code)
+
+    def _depth_range(self) -> tuple[float, float]:
+        from polyfield.export.pictures import depth_range
+
+        step = max(len(self.cameras) // LOOKS, 1)
+        small = self.cameras[slice(0, None, step)].scaled(0.25)
+        renders = [self._render(small, i) for i in range(len(small))]
+        return depth_range([r.depth.numpy() for r in renders], [r.opacity.numpy() for r in renders])
+
+    def _picture(self, mode: str, render: Render) -> Picture:
+        from polyfield.export.pictures import depth_picture, normal_picture, picture
+
+        if mode == "rgb":
+            return picture(render.rgb.numpy())
+        if mode == "opacity":
+            return picture(render.opacity.numpy())
+        if mode == "normal":
+            assert render.normals is not None
+            return normal_picture(render.normals.numpy())
+        return depth_picture(render.depth.numpy(), render.opacity.numpy(), self.span)
+
+
+def _write_video(out: Path, views: Views, config: dict[str, Any]) -> int:
+    import numpy as np
+
+    from polyfield.export.video import write_video
+
+    if config["raw"]:
+        raise InputError(field="raw", found="true with a video", expected="out=FOLDER")
+    frames = (np.concatenate(list(shown.values()), axis=1) for shown, _ in _progress(views))
+    return write_video(out, frames, config["fps"])
+
+
+def _write_folder(out: Path, views: Views, config: dict[str, Any]) -> int:
+    import numpy as np
+
+    from polyfield.export.pictures import write_picture
+
+    out.mkdir(parents=True, exist_ok=True)
+    for i, (shown, render) in enumerate(_progress(views)):
+        for mode, image in shown.items():
+            write_picture(out / f"{mode}_{i:04d}.png", image)
+        if config["raw"]:
+            np.save(out / f"depth_{i:04d}.npy", _raw_depth(render, views.source_scale))
+    return len(views)
+
+
+def _raw_depth(render: Render, scale: float) -> np.ndarray:
+    import numpy as np
+
+    depth = np.where(render.opacity.numpy() > 0.5, render.depth.numpy() * scale, np.nan)
+    return depth.astype(np.float32)
+
+
+def _progress(views: Views) -> Iterator[tuple[dict[str, Picture], Render]]:
+    """The views, with a bar where somebody looks."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    shown = console.is_terminal
+    return iter(track(views, "render", len(views), console=console, disable=not shown))
+
+
+def _modes(modes: list[str] | str) -> list[str]:
+    modes = [modes] if isinstance(modes, str) else modes
+    unknown = [mode for mode in modes if mode not in MODES]
+    if unknown or not modes:
+        found = unknown[0] if unknown else "nothing"
+        raise InputError(field="modes", found=found, expected=f"some of {', '.join(MODES)}")
+    return list(modes)
+
+
+def _out(config: dict[str, Any], run: Path) -> Path:
+    path = str(config["path"])
+    if config["out"] is None:
+        return run / "renders" / (f"{path}.mp4" if path in PATHS else Path(path).stem)
+    out = Path(config["out"])
+    if out.suffix.lower() in OTHER_FILES or (out.suffix != ".mp4" and out.is_file()):
+        raise InputError(field="out", found=out, expected="a name that ends in .mp4, or a folder")
+    return out
+
+
+def _background(task: RadianceTask, name: str) -> Tensor | None:
+    import torch
+
+    if name == "auto":
+        return None if task.background is None else task.background.detach()
+    return torch.full((3,), float(name == "white"))
