@@ -1,6 +1,6 @@
 """A task small enough to train in milliseconds: a torch module fitted to a function of noise.
 
-Reached through the fixture `regression`, and by path from processes that tests start.
+Tests reach it through the fixture `regression`, processes that they start by its path.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Regression:
 
     def evaluate(self, split: str, out: Path | None, limit: int | None) -> dict[str, Any]:
         self.evaluations.append(int(self.module.seen))
-        return {"psnr": float(self.module.inner.weight.sum()), "split": split}
+        return {"psnr": self.module.inner.weight.sum().item(), "split": split}
 
     def state(self) -> dict[str, Any]:
         return {"draws": self.draws, "length": len(self.module.table)}
