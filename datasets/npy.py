@@ -1,22 +1,34 @@
-"""Numpy files from anyone: no pickle, and nothing allocated before the file is known to hold it."""
+"""Numpy files from anyone: no pickle, and nothing allocated before the file is known to hold it.
+
+Source: the description of the format in `numpy.lib.format`.
+"""
 
 from __future__ import annotations
 
-import io
+import ast
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy_format
 
 from polyfield.errors import InputError
 
+MAGIC = b"\x93NUMPY"
+HEADER_LIMIT = 1 << 16
 DEFLATE_LIMIT = 1032  # no deflate stream unpacks to more than this many times its size
 
-BAD_HEADER = (ValueError, TypeError, SyntaxError, EOFError, KeyError, RecursionError, MemoryError)
+
+class _Header(NamedTuple):
+    """What the head of an array says, and how many bytes it takes."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    length: int
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -37,11 +49,9 @@ def npy_shape(path: Path) -> tuple[int, ...]:
     """The shape that the header of an `.npy` file states."""
     try:
         with path.open("rb") as file:
-            return _header(file)[0]
+            return _header(file.read(HEADER_LIMIT), path, None).shape
     except OSError as error:
         raise InputError("cannot be read", file=path, found=error.strerror or error) from None
-    except BAD_HEADER as error:
-        raise InputError("no numpy array", file=path, found=error) from None
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -60,21 +70,56 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 arrays[name] = _parse(archive.read(member), path, name)
     except InputError:
         raise
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    # The last four: compression that is unknown or encrypted, absurd dates and lengths.
+    except (
+        *(OSError, zipfile.BadZipFile, zlib.error, EOFError, struct.error),
+        *(NotImplementedError, RuntimeError, ValueError, OverflowError),
+    ) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError("cannot be read as .npz", file=path, found=reason) from None
-    except (NotImplementedError, RuntimeError, ValueError, MemoryError, OverflowError) as error:
-        # an unknown or encrypted compression, an absurd date or length in a mutated archive
-        raise InputError("cannot be read as .npz", file=path, found=error) from None
     return arrays
 
 
 def _parse(data: bytes, path: Path, field: str | None) -> np.ndarray:
-    stream = io.BytesIO(data)
+    header = _header(data, path, field)
+    there, count = len(data) - header.length, math.prod(header.shape)
+    if count * header.dtype.itemsize != there:
+        raise InputError(
+            "incomplete array",
+            file=path,
+            field=field,
+            found=f"{there} bytes",
+            expected=f"{count * header.dtype.itemsize} for {header.dtype} {list(header.shape)}",
+        )
+    if count == 0:
+        return np.zeros(header.shape, dtype=header.dtype)
+    flat = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.length)
+    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _header(data: bytes, path: Path, field: str | None) -> _Header:
+    """The header at the start of some bytes: magic, version, length, and a literal of Python."""
+
+    def wrong(found: object) -> InputError:
+        return InputError("no numpy array", file=path, field=field, found=found)
+
+    layout = struct.Struct("<H") if data[6:7] == b"\1" else struct.Struct("<I")
+    start = len(MAGIC) + 2 + layout.size
+    if data[: len(MAGIC)] != MAGIC or data[6:7] not in (b"\1", b"\2", b"\3") or len(data) < start:
+        raise wrong(data[:8])
+    length = start + layout.unpack_from(data, len(MAGIC) + 2)[0]
+    if length > min(len(data), HEADER_LIMIT):
+        raise wrong("a header that does not end")
     try:
-        shape, fortran, dtype = _header(stream)
-    except BAD_HEADER as error:
-        raise InputError("no numpy array", file=path, field=field, found=error) from None
+        fields = ast.literal_eval(data[start:length].decode("utf-8"))
+        shape, fortran, descr = (fields[key] for key in ("shape", "fortran_order", "descr"))
+        if not isinstance(shape, tuple) or not all(type(side) is int for side in shape):
+            raise ValueError(f"shape {shape}")
+        if not isinstance(descr, str) or min(shape, default=0) < 0 or len(shape) > 8:
+            raise ValueError(f"{descr} {shape}")
+        dtype = np.dtype(descr)
+    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
+        raise wrong(str(error)[:80]) from None
     if dtype.hasobject:
         raise InputError(
             "pickled objects are not read",
@@ -83,24 +128,6 @@ def _parse(data: bytes, path: Path, field: str | None) -> np.ndarray:
             found=dtype,
             expected="numbers or text",
         )
-    there = len(data) - stream.tell()
-    needed = math.prod(shape) * dtype.itemsize
-    if needed != there or min(shape, default=0) < 0:
-        raise InputError(
-            "incomplete array",
-            file=path,
-            field=field,
-            found=f"{there} bytes",
-            expected=f"{needed} for {dtype} {list(shape)}",
-        )
-    flat = np.frombuffer(data, dtype=dtype, count=math.prod(shape), offset=stream.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = npy_format.read_magic(stream)
-    if version == (1, 0):
-        return npy_format.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return npy_format.read_array_header_2_0(stream)
-    raise ValueError(f"version {version} of the .npy format")
+    if dtype.itemsize == 0:
+        raise wrong(dtype)
+    return _Header(shape, bool(fortran), dtype, length)
