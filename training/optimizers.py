@@ -21,6 +21,8 @@ class Adam(torch.optim.Optimizer):
         weight_decay: L2 penalty added to the gradient, on groups that are not sparse.
     """
 
+    consumes_gradients = True  # see `step`
+
     def __init__(
         self,
         groups: Iterable[Any],

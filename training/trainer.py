@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from polyfield.errors import InputError
+from polyfield.kernels.volume import direct_gradients
 from polyfield.training import checkpoint
 from polyfield.training.averaging import Average
 from polyfield.training.cadence import Cadence, Window, read_metrics
@@ -245,12 +246,14 @@ class Trainer:
             loss = result.loss.item()
             if not math.isfinite(loss):
                 raise self._not_finite(loss, result)
-            result.loss.backward()
+            with direct_gradients():
+                result.loss.backward()
             factor = self.schedule(step, progress)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["full_lr"] * factor
             self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+            if not getattr(self.optimizer, "consumes_gradients", False):
+                self.optimizer.zero_grad(set_to_none=True)
             if self.average is not None:
                 self.average.update()
             self.step += 1
