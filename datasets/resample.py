@@ -21,8 +21,8 @@ def shrink_photo(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> np
         return photo
     image = Image.fromarray(photo)
     if image.mode == "RGBA":
-        return np.asarray(image.convert("RGBa").resize(size, BOX).convert("RGBA"))
-    return np.asarray(image.resize(size, BOX))
+        return np.asarray(_shrink(image.convert("RGBa"), size).convert("RGBA"))
+    return np.asarray(_shrink(image, size))
 
 
 def shrink_mask(mask: UInt8[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.ndarray:
@@ -31,6 +31,17 @@ def shrink_mask(mask: UInt8[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.n
         return mask
     covered = np.asarray(Image.fromarray(mask[..., 0]).resize(size, BOX))
     return np.where(covered == 255, np.uint8(255), np.uint8(0))[..., None]
+
+
+def _shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The mean of what each pixel covers; by a whole factor it is rounded once only."""
+    (width, remainder), (height, other) = (
+        divmod(image.width, size[0]),
+        divmod(image.height, size[1]),
+    )
+    if remainder == other == 0:
+        return image.reduce((width, height))
+    return image.resize(size, BOX)
 
 
 def resize_depth(depth: Float32[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
-    """The folder or file of that name in the evaluation data, or a skip that says what is absent."""
+    """The folder or file of that name in the evaluation data, or a skip that names it."""
 
     def find(name: str) -> Path:
         default = Path(__file__).resolve().parents[2] / "shared" / "data"

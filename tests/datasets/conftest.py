@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ DISTORTIONS = {
     "THIN_PRISM_FISHEYE": [0.02, -0.01, 0.001, 0.002, 0.003, 0.001, 0.002, -0.001],
     "FOV": [0.3],
 }
+RATIONAL = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 MODEL_OF = {
     "PINHOLE": Model.PINHOLE,
     "SIMPLE_RADIAL": Model.OPENCV,
@@ -123,9 +123,7 @@ def write_blender(folder: Path, cameras: Cameras) -> Path:
         for i in part:
             pixels = np.concatenate([photo(cameras, i), mask(cameras, i)[..., None]], axis=2)
             save(folder / split / f"r_{i}.png", pixels)
-            frames.append(
-                {"file_path": f"./{split}/r_{i}", "transform_matrix": opengl(cameras, i)}
-            )
+            frames.append({"file_path": f"./{split}/r_{i}", "transform_matrix": opengl(cameras, i)})
         data = {"camera_angle_x": angle, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(data, indent=1))
     return folder
@@ -141,7 +139,11 @@ def write_transforms(
         **dict(zip(("w", "h"), cameras.size[0].tolist())),
         **{"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy, "camera_model": lens, "frames": []},
     }
-    keys = ("k1", "k2", "k3", "k4") if "FISHEYE" in lens else "k1 k2 p1 p2 k3 k4 k5 k6".split()
+    keys = (
+        ("k1", "k2", "k3", "k4")
+        if "FISHEYE" in lens
+        else ["k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"]
+    )
     data |= dict(zip(keys, DISTORTIONS[lens]))
     for i, name in enumerate(names):
         frame = {"file_path": f"images/{name}", "transform_matrix": opengl(cameras, i)}
@@ -177,19 +179,18 @@ def write_colmap(
     )
     points = np.random.default_rng(0).normal(size=(40, 3))
     points *= FAR_AWAY / np.linalg.norm(points, axis=1, keepdims=True)
-    for i, name in enumerate(names):
+    projected = [cameras.project(i, torch.from_numpy(points)) for i in range(len(names))]
+    for i, (name, (pixels, _, seen)) in enumerate(zip(names, projected)):
         pose = cameras.world_from_camera[i].numpy()
         rotation = pose[:, :3].T
         image = pycolmap.Image(name=name, camera_id=5, image_id=2 * i + 3)
-        pixels, _, seen = cameras.project(i, torch.from_numpy(points))
         image.points2D = [pycolmap.Point2D(pixel) for pixel in pixels[seen].numpy()]
         model.add_image_with_trivial_frame(
             image, pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ pose[:, 3])
         )
     for m, point in enumerate(points):
         track = pycolmap.Track()
-        for i in range(len(names)):
-            seen = cameras.project(i, torch.from_numpy(points))[2]
+        for i, (_, _, seen) in enumerate(projected):
             if seen[m]:
                 track.add_element(2 * i + 3, int(seen[:m].sum()))
         model.add_point3D(point, track, np.array([m, 2 * m, 3 * m], dtype=np.uint8))
@@ -242,28 +243,28 @@ def write_npz(folder: Path, cameras: Cameras) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
 class World:
     """The cameras, and what writes their photos in each format into a folder."""
 
-    cameras: Cameras
-    blender: Callable[..., Path] = staticmethod(write_blender)
-    transforms: Callable[..., Path] = staticmethod(write_transforms)
-    colmap: Callable[..., Path] = staticmethod(write_colmap)
-    llff: Callable[..., Path] = staticmethod(write_llff)
-    folder: Callable[..., Path] = staticmethod(write_npz)
-    arrays: Callable[..., dict[str, np.ndarray]] = staticmethod(npz_arrays)
-    photo: Callable[..., np.ndarray] = staticmethod(photo)
-    mask: Callable[..., np.ndarray] = staticmethod(mask)
-    z_depth: Callable[..., np.ndarray] = staticmethod(z_depth)
-    save: Callable[..., None] = staticmethod(save)
-    save_photos: Callable[..., list[str]] = staticmethod(save_photos)
-    opengl: Callable[..., list[list[float]]] = staticmethod(opengl)
-    far_away: float = FAR_AWAY
+    far_away = FAR_AWAY
+    blender = staticmethod(write_blender)
+    transforms = staticmethod(write_transforms)
+    colmap = staticmethod(write_colmap)
+    llff = staticmethod(write_llff)
+    folder = staticmethod(write_npz)
+    arrays = staticmethod(npz_arrays)
+    photo = staticmethod(photo)
+    mask = staticmethod(mask)
+    z_depth = staticmethod(z_depth)
+    save = staticmethod(save)
+    save_photos = staticmethod(save_photos)
+
+    def __init__(self, cameras: Cameras) -> None:
+        self.cameras = cameras
 
     def seen_through(self, lens: str) -> World:
         """The same world with another lens."""
-        return replace(self, cameras=ring_cameras(lens))
+        return World(ring_cameras(lens))
 
 
 @pytest.fixture(scope="session")

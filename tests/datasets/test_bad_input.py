@@ -171,12 +171,21 @@ def test_larger_image(world, transforms):
             ["not rigid"],
         ),
     ],
-    ids="nan huge text short ragged singular zero mirrored projective scaled".split(),
+    ids=[
+        "nan",
+        "huge",
+        "text",
+        "short",
+        "ragged",
+        "singular",
+        "zero",
+        "mirrored",
+        "projective",
+        "scaled",
+    ],
 )
 def test_pose(transforms, edit, change, parts, request):
-    edit(
-        transforms / "transforms.json", lambda data: change(data["frames"][4]["transform_matrix"])
-    )
+    edit(transforms / "transforms.json", lambda data: change(data["frames"][4]["transform_matrix"]))
     if "short" in request.node.name:  # three rows are a pose as well
         load_scene(transforms)
     else:
@@ -333,7 +342,13 @@ def test_colmap_text_with_a_word_for_a_number(world, tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "value", "part"),
-    [(0, np.nan, "finite"), (4, -1, "size"), (15, 0, "depths"), (16, 1, "depths"), (14, 0, "focal")],
+    [
+        (0, np.nan, "finite"),
+        (4, -1, "size"),
+        (15, 0, "depths"),
+        (16, 1, "depths"),
+        (14, 0, "focal"),
+    ],
 )
 def test_llff_row(world, tmp_path, column, value, part):
     folder = world.llff(tmp_path, world.cameras)

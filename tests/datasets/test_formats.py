@@ -95,9 +95,14 @@ def test_depth_reaches_the_surface(world, kind, tmp_path):
     scene = load_scene(write(world, kind, tmp_path, **options))
     for batch in all_pixels(scene):
         distance = batch.z_depth / batch.rays.axis_cosine
-        surface = source_points(scene, batch.rays.origins + batch.rays.directions * distance[:, None])
+        surface = source_points(
+            scene, batch.rays.origins + batch.rays.directions * distance[:, None]
+        )
         torch.testing.assert_close(
-            surface.norm(dim=1), torch.full((len(batch),), world.far_away).double(), rtol=0, atol=2e-3
+            surface.norm(dim=1),
+            torch.full((len(batch),), world.far_away).double(),
+            rtol=0,
+            atol=2e-3,
         )
 
 
