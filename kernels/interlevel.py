@@ -141,7 +141,7 @@ def interlevel(
     final_edges: Float[Tensor, "r k+1"],
     final_weights: Float[Tensor, "r k"],
     eps: float = EPS,
-) -> Float[Tensor, "r"]:
+) -> Float[Tensor, " r"]:
     """By how much a proposal fails to bound the final histogram, for every ray.
 
     Args:

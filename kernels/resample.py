@@ -219,7 +219,7 @@ def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[n
 def resample(
     edges: Float[Tensor, "r m+1"],
     weights: Float[Tensor, "r m"],
-    jitter: Float[Tensor, "r"],
+    jitter: Float[Tensor, " r"],
     k: int,
     power: float = 1.0,
     padding: float = 0.0,

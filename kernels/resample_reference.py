@@ -72,7 +72,7 @@ def place_reference(
 def resample_reference(
     edges: Float[Tensor, "r m+1"],
     weights: Float[Tensor, "r m"],
-    jitter: Float[Tensor, "r"],
+    jitter: Float[Tensor, " r"],
     k: int,
     power: float = 1.0,
     padding: float = 0.0,
@@ -119,7 +119,7 @@ def interlevel_reference(
     final_edges: Float[Tensor, "r k+1"],
     final_weights: Float[Tensor, "r k"],
     eps: float,
-) -> Float[Tensor, "r"]:
+) -> Float[Tensor, " r"]:
     """The twin of `interlevel.interlevel`."""
     final_weights = final_weights.detach()
     bound = outer_bound_reference(edges, weights, final_edges)

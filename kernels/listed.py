@@ -1,0 +1,85 @@
+"""The fused render step on intervals that are given instead of marched.
+
+`kernels.render` takes its samples from the block function `march_ray`. Here that one reads a table
+of edges [r, m+1], which travels in the place of the occupancy grids. The template does not tell it
+which ray it is at, but where the ray starts, span start + jitter * step: so the span starts at 0,
+the step is 1, and a ray's jitter is its number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.errors import InputError
+from polyfield.kernels.blocks import block
+from polyfield.kernels.domain import to_unit
+from polyfield.kernels.march import MARCH_FLOATS, STEP
+from polyfield.kernels.resample import box_of
+from polyfield.kernels.volume import Geometry, VolumeKernels
+
+
+@block
+def listed_span(grid, march, o, d):  # type: ignore[no-untyped-def]
+    """In the place of `march.ray_span`."""
+    return march.dtype.type(0), march.dtype.type(1)
+
+
+@block
+def listed_ray(grid, march, edges, unused, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
+    """In the place of `march.march_ray`: the next `limit` of the ray's intervals, or what is left.
+
+    Args:
+        start: the number of the ray.
+        state: [*], intervals passed; updated.
+    """
+    half = march.dtype.type(0.5)
+    ray, first = int(start), int(state[0])
+    taken = min(limit, edges.shape[1] - 1 - first)
+    for i in range(taken):
+        left, right = edges[ray, first + i], edges[ray, first + i + 1]
+        middle = half * (left + right)
+        ts[row + i], dts[row + i] = middle, right - left
+        xs[row + i, 0], xs[row + i, 1], xs[row + i, 2] = to_unit(
+            grid[0], march, o[0] + middle * d[0], o[1] + middle * d[1], o[2] + middle * d[2]
+        )
+    state[0] = march.dtype.type(first + taken)
+    return taken
+
+
+class ListedKernels:
+    """The fused render step of a field's kernels on given intervals."""
+
+    def __init__(self, kernels: VolumeKernels) -> None:
+        self.field_kernels = kernels
+        self.kernels = VolumeKernels(kernels.encoder, kernels.decoder, kernels.density_parts)
+        self.kernels.shared.update(march_ray=listed_ray, ray_span=listed_span)
+
+    def __call__(
+        self,
+        origins: Float[Tensor, "r 3"],
+        directions: Float[Tensor, "r 3"],
+        ray_features: Float[Tensor, "r q"],
+        params: tuple[Tensor, Tensor, Tensor],
+        edges: Float[Tensor, "r m+1"],
+        bounds: Float[Tensor, "2 3"],
+        domain: int,
+        settings: np.ndarray,
+    ) -> tuple[Float[Tensor, "r 6"], int]:
+        """What `VolumeKernels` returns, with a sample in the middle of every interval.
+
+        Args:
+            edges: distances, world units, ascending; a constant.
+            bounds: corners of the domain; domain: its number in `kernels.domain`.
+            settings: as in `VolumeKernels`.
+        """
+        dtype = settings.dtype
+        if len(origins) >= 1 << (np.finfo(dtype).nmant + 1):
+            raise InputError(field="rays", found=len(origins), expected="fewer in one call")
+        march = np.zeros(MARCH_FLOATS, dtype)
+        march[:6], march[STEP] = box_of(bounds, dtype), 1
+        table = edges.detach().contiguous().numpy()
+        geometry = Geometry(np.array([domain, 1, 1]), march, table, table)
+        numbers = np.arange(len(origins), dtype=dtype)
+        return self.kernels(origins, directions, ray_features, params, geometry, settings, numbers)

@@ -1,0 +1,356 @@
+"""The proposal-sampled volume renderer, for scenes that reach from the lens to the horizon.
+
+Letters: r rays, m intervals of a proposal, k final intervals, q numbers a ray, s normalised
+distance (see `kernels.resample`).
+
+Small density fields, one after the other, say where along a ray the light is stopped: the first is
+asked at evenly spaced s, each next one (the radiance field last) where the one before put its mass.
+Proposals learn from a bound alone (`kernels.interlevel`): they must leave no mass out that the
+field has; the field learns from the pictures alone (mip-NeRF 360; Barron et al. 2022, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.cameras import Cameras, Rays
+from polyfield.errors import InputError
+from polyfield.fields.decoder import RadianceDecoder
+from polyfield.fields.domain import Domain
+from polyfield.fields.field import RadianceField
+from polyfield.fields.hash_grid import HashGrid
+from polyfield.kernels.interlevel import interlevel, ray_weights
+from polyfield.kernels.listed import ListedKernels
+from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
+from polyfield.renderers.normals import density_normals
+from polyfield.renderers.render import Render
+from polyfield.renderers.shade import shade
+
+CHUNK = 1 << 13  # rays a call when rendering whole images
+CELLS = 512  # cells an axis of the domain's box that differences for normals are wide
+
+
+class Histogram(NamedTuple):
+    """What a proposal sees: edges [r, m+1] in s, and weights [r, m] with gradient to it."""
+
+    edges: Tensor
+    weights: Tensor
+
+
+class ProposalRenderer(nn.Module):
+    """A radiance field seen where proposals say.
+
+    Args:
+        field: the radiance field.
+        proposals: density fields, coarse to fine; a number stands for a small hash grid over the
+            field's domain whose finest level has that many vertices an axis.
+        samples: m, of each proposal; final: k, of the field.
+        near, far: distances along a ray between which samples lie, world units.
+        spacing: of the first samples: "power" (even near by, coarser with distance), "disparity"
+            (near above 0) or "linear".
+        padding: share of the final samples that are spread over the whole ray.
+        anneal: steps over which the proposals' weights come to be believed: they are raised to
+            a = 10 f / (9 f + 1) with f = step / anneal.
+        interlevel: weight of the proposals' loss.
+        every: steps between updates of the proposals, once 1000 steps are done; before, fewer.
+        proposal_lr: learning rate of the proposals relative to the optimiser's.
+        stop: transmittance below which a ray ends.
+        gradient_near: distance below which samples' gradients are scaled by (t / distance)^2, so
+            that nothing grows in front of the cameras (Philip and Deschaintre 2023); 0 for off.
+        backend: "fused", "modular" or "auto" (fused where the field allows it).
+        generator: source of the proposals' initial values.
+    """
+
+    def __init__(
+        self,
+        field: RadianceField,
+        proposals: Sequence[RadianceField | int] = (128, 256),
+        samples: Sequence[int] = (64, 32),
+        final: int = 32,
+        near: float = 0.05,
+        far: float = 1e3,
+        spacing: Literal["power", "disparity", "linear"] = "power",
+        padding: float = 0.02,
+        anneal: int = 1000,
+        interlevel: float = 1.0,
+        every: int = 5,
+        proposal_lr: float = 1.0,
+        stop: float = 1e-3,
+        gradient_near: float = 0.0,
+        backend: Literal["auto", "fused", "modular"] = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        _check(near, far, spacing, stop, padding, backend)
+        if not len(proposals) == len(samples) >= 1 or min(*samples, final, every) < 1:
+            raise InputError(
+                field="renderer.samples",
+                found=f"{list(samples)} for {len(proposals)} proposals, final {final}",
+                expected="a number above 0 for each proposal",
+            )
+        self.field = field
+        self.proposals = nn.ModuleList(
+            density_field(field.domain, proposal, generator)
+            if isinstance(proposal, int)
+            else proposal
+            for proposal in proposals
+        )
+        self.samples, self.final = tuple(samples), final
+        self.near, self.far, self.spacing, self.padding = near, far, spacing, padding
+        self.anneal, self.every, self.weight = anneal, every, interlevel
+        self.proposal_lr, self.stop, self.gradient_near = proposal_lr, stop, gradient_near
+        self.backend = backend
+        self.step = 0
+        self._listed: ListedKernels | None = None
+
+    @property
+    def fused(self) -> bool:
+        """Whether the field's part of a batch runs as one fused operation."""
+        if self.backend == "fused" and self.field.kernels is None:
+            raise InputError(
+                field="renderer.backend",
+                found="fused",
+                expected="a field with block functions on a CPU",
+            )
+        return self.backend != "modular" and self.field.kernels is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether the proposals learn in this step; ever more rarely in the first thousand."""
+        interval = 1 + int((self.every - 1) * min(self.step / 1000, 1.0))
+        return self.step % interval == 0
+
+    def forward(
+        self,
+        rays: Rays,
+        background: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        appearance: Float[Tensor, "r a"] | None = None,
+    ) -> Render:
+        """Render rays, differentiably.
+
+        Args:
+            background: [3] or [r, 3] sRGB behind everything; None leaves rgb premultiplied.
+            generator: given while training: samples are shifted at random, weights annealed, and
+                extras["losses"] has the proposals' loss in the steps in which they learn.
+            appearance: a code per ray, for decoders that take one.
+        """
+        dtype = self.field.decoder.trunk.dtype
+        origins, directions = rays.origins.to(dtype), rays.directions.to(dtype)
+        learns = generator is not None and torch.is_grad_enabled() and self.due
+        domain = self.field.domain
+        spans = ray_spans(origins, directions, domain.bounds, domain.code, self.near, self.far)
+        edges, seen = self.propose(origins, directions, spans, generator, learns)
+        t = distances(edges, spans, self.spacing)
+        ray_features = self.field.decoder.ray_features(directions, appearance)
+        out, n_samples, density = self._shade(origins, directions, ray_features, t, learns)
+        rgb, opacity = out[:, :3], out[:, 3]
+        if background is not None:
+            rgb = rgb + (1 - opacity)[:, None] * background
+        depth = out[:, 4] / opacity.clamp(min=1e-10)
+        losses = {}
+        if learns:
+            assert density is not None
+            with torch.no_grad():
+                weights = ray_weights(density.view(len(t), -1), t.diff(dim=-1))
+            excess = [interlevel(*histogram, edges, weights).mean() for histogram in seen]
+            losses["interlevel"] = self.weight * torch.stack(excess).sum()
+        extras = {"distortion": out[:, 5], "n_samples": n_samples, "losses": losses}
+        return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
+
+    def propose(
+        self,
+        origins: Float[Tensor, "r 3"],
+        directions: Float[Tensor, "r 3"],
+        spans: Float[Tensor, "r 2"],
+        generator: torch.Generator | None = None,
+        learns: bool = False,
+    ) -> tuple[Float[Tensor, "r k+1"], list[Histogram]]:
+        """Where to take the final samples.
+
+        Args:
+            spans: the ends of the rays.
+            generator: as in `forward`.
+            learns: whether weights get a gradient to their proposals.
+
+        Returns:
+            edges of the final intervals in s, and what each proposal saw.
+        """
+        r, m = len(origins), self.samples[0]
+        jitter = self._jitter(r, origins, generator)
+        steps = torch.arange(m + 1, dtype=origins.dtype, device=origins.device)
+        edges = (steps + (jitter[0][:, None] - 0.5)) / m
+        edges[:, 0], edges[:, -1] = 0.0, 1.0
+        power, seen = self._power(generator is not None), []
+        wanted = [*self.samples[1:], self.final]
+        for proposal, k, shift in zip(self.proposals, wanted, jitter[1:]):
+            assert isinstance(proposal, RadianceField)
+            domain = proposal.domain
+            t = distances(edges, spans, self.spacing)
+            samples = place(t, origins, directions, domain.bounds, domain.code)
+            with torch.set_grad_enabled(learns):
+                density = proposal.density_at(samples.u).view(r, -1)
+                weights = ray_weights(density, samples.dt.view(r, -1))
+            seen.append(Histogram(edges, weights))
+            edges = resample(edges, weights, shift, k, power, self.padding)
+        return edges, seen
+
+    def _jitter(
+        self, r: int, like: Tensor, generator: torch.Generator | None
+    ) -> Float[Tensor, "levels r"]:
+        levels = len(self.proposals) + 1
+        if generator is None:
+            return like.new_full((levels, r), 0.5)
+        return torch.rand(levels, r, generator=generator, dtype=like.dtype, device=like.device)
+
+    def _power(self, training: bool) -> float:
+        """The exponent of the proposals' weights (mip-NeRF 360, eq. 18)."""
+        if not training or self.step >= self.anneal:
+            return 1.0
+        f = self.step / self.anneal
+        return 10 * f / (9 * f + 1)
+
+    def _shade(
+        self,
+        origins: Float[Tensor, "r 3"],
+        directions: Float[Tensor, "r 3"],
+        ray_features: Float[Tensor, "r q"],
+        t: Float[Tensor, "r k+1"],
+        learns: bool,
+    ) -> tuple[Float[Tensor, "r 6"], int, Tensor | None]:
+        """What `kernels.volume` computes, how many samples, and if `learns` their density."""
+        field = self.field
+        fused, density = self.fused, None
+        if learns or not fused:
+            samples = place(t, origins, directions, field.domain.bounds, field.domain.code)
+            with torch.no_grad():
+                density = field.density_at(samples.u)
+        if not fused:
+            out = shade(
+                field, origins, directions, ray_features, samples, density, self.stop,
+                self.gradient_near,
+            )  # fmt: skip
+            return out, len(samples.t), density
+        kernels = field.kernels
+        assert kernels is not None
+        if self._listed is None or self._listed.field_kernels is not kernels:
+            self._listed = ListedKernels(kernels)
+        settings = [self.stop, field.decoder.shift, self.gradient_near]
+        out, n_samples = self._listed(
+            origins, directions, ray_features, field.params, t, field.domain.bounds,
+            field.domain.code, np.array(settings, t.numpy().dtype),
+        )  # fmt: skip
+        return out, n_samples, density
+
+    def update(self, step: int, generator: torch.Generator | None = None) -> None:
+        """Before training step `step`: annealing and the proposals' updates follow it."""
+        self.step = step
+
+    @torch.no_grad()
+    def image(
+        self,
+        cameras: Cameras,
+        i: int,
+        background: Tensor | None = None,
+        modes: tuple[str, ...] = ("rgb",),
+        appearance: Float[Tensor, " a"] | None = None,
+    ) -> Render:
+        """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
+        rays = cameras.image_rays(i)
+        width, height = cameras.size[i].tolist()
+        pieces = []
+        for start in range(0, len(rays), CHUNK):
+            part = rays[start : start + CHUNK]
+            codes = None if appearance is None else appearance.expand(len(part), -1)
+            pieces.append(self(part, background, appearance=codes))
+        rgb = torch.cat([p.rgb for p in pieces]).view(height, width, 3).clamp_(0, 1)
+        opacity = torch.cat([p.opacity for p in pieces]).view(height, width)
+        depth = torch.cat([p.depth for p in pieces]).view(height, width)
+        normals = None
+        if "normal" in modes:
+            normals = self.surface_normals(rays, depth.flatten()).view(height, width, 3)
+            normals = normals * (opacity > 0.5)[..., None]
+        samples = sum(p.extras["n_samples"] for p in pieces)
+        return Render(rgb, opacity, depth, normals, {"n_samples": samples})
+
+    def surface_normals(
+        self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None
+    ) -> Float[Tensor, "r 3"]:
+        """Unit normals where rays meet the surface.
+
+        Args:
+            eps: half the width of the differences, world units; by default it follows the domain,
+                which is coarser far from its box.
+        """
+        x = rays.origins + depth[:, None] * rays.directions
+        if eps is not None:
+            width = x.new_full((len(x),), eps)
+        else:
+            lower, upper = self.field.domain.bounds
+            outside = ((x - lower) / (upper - lower) * 2 - 1).abs().amax(dim=-1).clamp(min=1.0)
+            width = (upper - lower).amax() / CELLS * outside.square()
+        return density_normals(self.field.density, x, width)
+
+    def parameter_groups(self) -> list[dict]:
+        """Groups for the optimiser: the field's, then the proposals'."""
+        groups = self.field.parameter_groups()
+        for proposal in self.proposals:
+            assert isinstance(proposal, RadianceField)
+            for group in proposal.parameter_groups():
+                rate = self.proposal_lr * group.get("lr_scale", 1.0)
+                groups.append({**group, "name": f"proposal {group['name']}", "lr_scale": rate})
+        return groups
+
+    def regularization(self) -> Tensor:
+        """The field's penalty."""
+        return self.field.regularization()
+
+
+def density_field(
+    domain: Domain,
+    resolution: int,
+    generator: torch.Generator | None = None,
+    levels: int = 5,
+    log2_entries: int = 15,
+    hidden: int = 16,
+) -> RadianceField:
+    """A small hash grid with a small network: a proposal. Its colour is of no use.
+
+    Args:
+        resolution: vertices an axis of the finest level, 16 or more.
+    """
+    grid = HashGrid(
+        levels=levels,
+        features=2,
+        log2_entries=log2_entries,
+        base_resolution=16,
+        max_resolution=resolution,
+        generator=generator,
+    )
+    decoder = RadianceDecoder(grid.out_dim, trunk=(hidden,), sh_degree=0, generator=generator)
+    return RadianceField(domain, grid, decoder)
+
+
+def _check(
+    near: float, far: float, spacing: str, stop: float, padding: float, backend: str
+) -> None:
+    if spacing not in SPACINGS:
+        raise InputError(field="renderer.spacing", found=spacing, expected=" or ".join(SPACINGS))
+    least = "above 0" if spacing == "disparity" else "0 or more"
+    if not (0 <= near < far and 0 <= stop < 1 and 0 <= padding < 1) or (
+        spacing == "disparity" and near == 0
+    ):
+        raise InputError(
+            field="renderer",
+            found=f"near {near}, far {far}, stop {stop}, padding {padding}",
+            expected=f"near {least}, far above near, stop and padding in [0, 1)",
+        )
+    if backend not in ("auto", "fused", "modular"):
+        raise InputError(field="renderer.backend", found=backend, expected="auto, fused or modular")
