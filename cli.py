@@ -22,6 +22,8 @@ VERBS = {
     "bench": "run the benchmarks behind RESULTS.md",
 }
 
+HIDDEN = ("demo",)  # `make demo`
+
 HELP = """\
 polyfield {version}: neural fields and 3D reconstruction, fast on a plain CPU
 
@@ -79,7 +81,7 @@ def _dispatch(words: list[str]) -> int:
     if not verb:
         print(_help(), end="", file=sys.stderr)
         return 2
-    if verb not in VERBS:
+    if verb not in (*VERBS, *HIDDEN):
         raise InputError(f"no verb '{verb}'{did_you_mean(verb, VERBS)}", hint=_verb_list())
     command = importlib.import_module(f"polyfield.commands.{verb}")
     if "--help" in rest or "-h" in rest:

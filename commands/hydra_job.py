@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,6 +78,12 @@ def execute(
     # Flags first: argparse loses the words that follow a flag which follows words.
     with _shell_line([f"polyfield {verb}", *arguments.flags, *words]):
         run(task)()
+
+
+def command_line(verb: str, **settings: Any) -> str:
+    """A line that can be pasted into a shell."""
+    words = [shlex.quote(f"{key}={value}") for key, value in settings.items()]
+    return " ".join(["polyfield", verb, *words])
 
 
 def overrides() -> list[str]:

@@ -86,8 +86,9 @@ def _target(node: Any) -> str | None:
     if not isinstance(node, dict):
         return None
     name = str(node.get("_target_", "")).rpartition(".")[2]
-    settings = [f"{k}={plain(v)}" for k, v in node.items() if k != "_target_" and v is not None]
-    return " ".join([name, *(word for word in settings if not word.endswith("}"))])
+    left_out = (str(node.get("_target_")), None)
+    settings = {k: v for k, v in node.items() if v not in left_out and not isinstance(v, dict)}
+    return " ".join([name, *(f"{key}={plain(value)}" for key, value in settings.items())])
 
 
 def _budget(trainer: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from polyfield.commands import backbones
 from polyfield.commands.arguments import Arguments, override_key, parse, quote
 from polyfield.commands.choices import shown
 from polyfield.commands.errors import INTERRUPTED
-from polyfield.commands.hydra_job import execute, job, overrides, sweep_number
+from polyfield.commands.hydra_job import command_line, execute, job, overrides, sweep_number
 from polyfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def run(config: dict[str, Any]) -> float:
     outcome = trainer.train()
     if outcome.interrupted:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
-        print(f"  {command('train', resume=folder)}")
+        print(f"  {command_line('train', resume=folder)}")
         raise SystemExit(INTERRUPTED)
     split = "test" if len(scene.splits["test"]) else "train"
     with trainer.average.applied() if trainer.average else nullcontext():
@@ -123,7 +122,7 @@ def run(config: dict[str, Any]) -> float:
     rate = outcome.step / max(outcome.elapsed, 1e-9)
     print(f"trained   {outcome.step:,} steps in {outcome.elapsed:.1f} s ({rate:.0f} steps/s)")
     print(f"scored    {summary(scores)}")
-    print_next(folder)
+    print_next(folder, trainer)
     return float(scores["psnr"])
 
 
@@ -190,15 +189,11 @@ def print_scene(scene: Scene, folder: Path) -> None:
     print(f"run       {folder}", flush=True)
 
 
-def print_next(folder: Path) -> None:
+def print_next(folder: Path, trainer: Trainer) -> None:
     """Where things are, and what to do now."""
+    bounds = {"steps": trainer.max_steps, "seconds": trainer.max_seconds}
+    more = {f"trainer.max_{unit}": f"{2 * bound:g}" for unit, bound in bounds.items() if bound}
     print(f"run       {folder} (pictures in {folder / 'renders' / 'eval'})")
     print("next")
-    print(f"  {command('render', run=folder, path='orbit')}")
-    print(f"  {command('train', resume=folder)} trainer.max_seconds=...")
-
-
-def command(verb: str, **settings: Any) -> str:
-    """A line for the shell."""
-    words = [shlex.quote(f"{key}={value}") for key, value in settings.items()]
-    return " ".join(["polyfield", verb, *words])
+    print(f"  {command_line('render', run=folder, path='orbit')}")
+    print(f"  {command_line('train', resume=folder, **more)}")

@@ -1,0 +1,70 @@
+"""`polyfield demo`, behind `make demo`: the whole way from a built-in scene to its pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from polyfield.commands import render, train
+from polyfield.commands.arguments import parse
+from polyfield.commands.hydra_job import command_line
+
+HELP = """\
+polyfield demo: train on a built-in scene, evaluate it, and make its pictures
+
+usage: polyfield demo [run=RUN] [key=value ...]
+
+Takes what `polyfield train` takes; the run is runs/demo-<time> by default. Nothing is downloaded.
+
+examples:
+  polyfield demo
+  polyfield demo trainer.max_seconds=20
+"""
+
+ROWS = 4  # test views on the contact sheet
+
+
+def main(words: list[str]) -> None:
+    """Run `polyfield demo WORDS...`."""
+    given = parse(words).given("run")
+    run = Path(f"runs/demo-{time.strftime('%Y%m%d-%H%M%S')}")
+    if given is None:
+        words = [*words, f"run={run}"]
+    else:
+        run = Path(
+            next(word for word in reversed(words) if word.startswith("run=")).partition("=")[2]
+        )
+    train.main(["experiment=demo", *words])
+    sheet = contact_sheet(run)
+    video = run / "renders" / "orbit.mp4"
+    render.main([f"run={run}", "path=orbit", "frames=90", f"out={video}", "modes=[rgb,depth]"])
+    print("\nlook at")
+    print(f"  {sheet}   truth, render, error and depth of {ROWS} views that were held out")
+    print(f"  {video}   an orbit")
+    print("then")
+    for line in (
+        command_line("train", data="PATH/TO/PHOTOS"),
+        command_line("train", data="procedural", field="dense"),
+        command_line("eval", run=run),
+        command_line("info"),
+    ):
+        print(f"  {line}")
+
+
+def contact_sheet(run: Path) -> Path:
+    """Truth, render, error and depth of a few test views in `RUN/renders/contact_sheet.png`."""
+    from polyfield.export import pictures
+    from polyfield.training.runs import open_run
+
+    _, _, task = open_run(run)
+    rows = []
+    for view in task.views("test", ROWS):
+        truth, rgb = pictures.picture(view.truth), pictures.picture(view.render.rgb.numpy())
+        depth, opacity = view.render.depth.numpy(), view.render.opacity.numpy()
+        span = pictures.depth_range([depth], [opacity])
+        shown = pictures.depth_picture(depth, opacity, span)
+        rows.append([truth, rgb, pictures.error_picture(truth, rgb), shown])
+    file = run / "renders" / "contact_sheet.png"
+    titles = ["truth", "render", "error", "depth"]
+    pictures.write_picture(file, pictures.contact_sheet(rows, titles))
+    return file
