@@ -4,7 +4,8 @@ A renderer takes rays or a camera and returns a `Render`; it knows no backbone b
 """
 
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.proposal import ProposalRenderer
 from polyfield.renderers.render import Render
 from polyfield.renderers.volume import VolumeRenderer
 
-__all__ = ["OccupancyGrid", "Render", "VolumeRenderer"]
+__all__ = ["OccupancyGrid", "ProposalRenderer", "Render", "VolumeRenderer"]

@@ -25,6 +25,7 @@ from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
 from polyfield.fields.hash_grid import HashGrid
+from polyfield.kernels.density import density_at
 from polyfield.kernels.interlevel import interlevel, ray_weights
 from polyfield.kernels.listed import ListedKernels
 from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
@@ -196,8 +197,8 @@ class ProposalRenderer(nn.Module):
             t = distances(edges, spans, self.spacing)
             samples = place(t, origins, directions, domain.bounds, domain.code)
             with torch.set_grad_enabled(learns):
-                density = proposal.density_at(samples.u).view(r, -1)
-                weights = ray_weights(density, samples.dt.view(r, -1))
+                density = _density(proposal, samples.u)
+                weights = ray_weights(density.view(r, -1), samples.dt.view(r, -1))
             seen.append(Histogram(edges, weights))
             edges = resample(edges, weights, shift, k, power, self.padding)
         return edges, seen
@@ -311,6 +312,14 @@ class ProposalRenderer(nn.Module):
     def regularization(self) -> Tensor:
         """The field's penalty."""
         return self.field.regularization()
+
+
+def _density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    """Density at points of the unit cube, differentiable in the parameters."""
+    kernels = field.kernels
+    if kernels is None or not torch.is_grad_enabled():
+        return field.density_at(u)
+    return density_at(kernels, u, field.backbone.params, field.decoder.trunk)
 
 
 def density_field(
