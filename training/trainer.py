@@ -31,7 +31,7 @@ from polyfield.training.interrupts import Interrupts
 from polyfield.training.progress import Display, resident_memory
 from polyfield.training.records import Records
 from polyfield.training.schedules import Schedule
-from polyfield.training.snapshot import capture, restore_model, restore_training
+from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training
 from polyfield.training.task import StepResult, Task
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -142,10 +142,7 @@ class Trainer:
         path = checkpoint.resolve(run, which)
         snapshot = checkpoint.load(path)
         restore_model(self.task, snapshot, path / checkpoint.MODEL)
-        self.optimizer = self._new_optimizer()
-        if self.average is not None:
-            self.average.follow()
-        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+        self._restore_training(snapshot)
         self.step = snapshot.state["step"]
         self.clock = Clock(snapshot.state["elapsed"])
         self._saved_at = self.elapsed
@@ -224,6 +221,24 @@ class Trainer:
             group["full_lr"] = group["lr"]
         return optimizer
 
+    def _restore_training(self, snapshot: Snapshot) -> None:
+        """Everything of a snapshot but what `restore_model` has restored."""
+        self.optimizer = self._new_optimizer()
+        if self.average is not None:
+            self.average.follow()
+        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+        if self._keeps_gradients:
+            # A gradient that is kept counts as zero in steps without one; a missing one does not.
+            for group in self.optimizer.param_groups:
+                for parameter in group["params"] if group["sparse"] else ():
+                    if parameter in self.optimizer.state:
+                        parameter.grad = torch.zeros_like(parameter)
+
+    @property
+    def _keeps_gradients(self) -> bool:
+        """Whether the optimiser clears gradients itself and keeps those of sparse groups."""
+        return getattr(self.optimizer, "consumes_gradients", False)
+
     def _warm_up(self) -> None:
         """Take a step that is undone, so that compiling and loading cost no training time."""
         snapshot = capture(self.task, self.optimizer, self.generator, self.average)
@@ -232,8 +247,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         restore_model(self.task, snapshot)
-        self.optimizer = self._new_optimizer()
-        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+        self._restore_training(snapshot)
 
     def _step(self) -> tuple[float, StepResult]:
         """One step; nothing is applied when its loss is not finite."""
@@ -252,7 +266,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["full_lr"] * factor
             self.optimizer.step()
-            if not getattr(self.optimizer, "consumes_gradients", False):
+            if not self._keeps_gradients:
                 self.optimizer.zero_grad(set_to_none=True)
             if self.average is not None:
                 self.average.update()

@@ -22,10 +22,15 @@ class Regression:
         width: of the hidden layer.
         grow_at: the step at which the table is replaced by a longer one.
         nan_at: the step whose loss is NaN.
+        rare: whether the table has a gradient in every third step only, and is sparse.
     """
 
     def __init__(
-        self, width: int = 8, grow_at: int | None = None, nan_at: int | None = None
+        self,
+        width: int = 8,
+        grow_at: int | None = None,
+        nan_at: int | None = None,
+        rare: bool = False,
     ) -> None:
         generator = torch.Generator().manual_seed(3)
         self.module = nn.Module()
@@ -35,13 +40,18 @@ class Regression:
         with torch.no_grad():
             for parameter in self.module.inner.parameters():
                 parameter.uniform_(-1, 1, generator=generator)
-        self.width, self.grow_at, self.nan_at = width, grow_at, nan_at
+        self.width, self.grow_at, self.nan_at, self.rare = width, grow_at, nan_at, rare
         self.draws = 16
         self.evaluations: list[int] = []
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [
-            {"params": [self.module.table], "name": "table", "lr_scale": 2.0},
+            {
+                "params": [self.module.table],
+                "name": "table",
+                "lr_scale": 2.0,
+                "sparse": self.rare,
+            },
             {"params": list(self.module.inner.parameters()), "name": "inner"},
         ]
 
@@ -63,9 +73,12 @@ class Regression:
         self.draws = 16 + int(x.sum().abs() * 4)
         hidden = torch.relu(self.module.inner(x))
         keep = torch.rand(hidden.shape, generator=generator) > 0.1
-        y = (hidden * keep * self.module.table[: self.width]).sum(dim=-1)
+        table = self.module.table
+        if self.rare and step % 3:
+            table = table.detach()
+        y = (hidden * keep * table[: self.width]).sum(dim=-1)
         fit = (y - torch.sin(3 * x[:, 0])).square().mean()
-        penalty = 1e-4 * self.module.table.square().sum()
+        penalty = 1e-4 * table.square().sum()
         if step == self.nan_at:
             penalty = penalty * float("nan")
         terms = {"fit": fit, "penalty": penalty}

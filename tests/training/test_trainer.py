@@ -49,41 +49,36 @@ def assert_same(a: Snapshot, b: Snapshot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ema", "grow_at", "optimizer"),
+    ("ema", "optimizer", "kind"),
     [
-        (0.0, None, torch.optim.Adam),
-        (0.9, None, torch.optim.Adam),
-        (0.0, 4, torch.optim.Adam),
-        (0.9, 12, torch.optim.Adam),
-        (0.9, 4, Adam),
+        (0.0, torch.optim.Adam, {}),
+        (0.9, torch.optim.Adam, {}),
+        (0.0, torch.optim.Adam, {"grow_at": 4}),
+        (0.9, torch.optim.Adam, {"grow_at": 12}),
+        (0.9, Adam, {"grow_at": 4}),
+        (0.0, Adam, {"rare": True}),
     ],
 )
 def test_resume_is_bit_equal(
-    tmp_path: Path, regression: Any, ema: float, grow_at: int | None, optimizer: type
+    tmp_path: Path, regression: Any, ema: float, optimizer: type, kind: dict[str, Any]
 ) -> None:
     settings = {"ema": ema, "optimizer": lambda groups: optimizer(groups, lr=0.02)}
-    straight = regression.trainer(
-        regression.Regression(grow_at=grow_at), tmp_path / "a", **settings
-    )
+    straight = regression.trainer(regression.Regression(**kind), tmp_path / "a", **settings)
     straight.train()
     first = regression.trainer(
-        regression.Regression(grow_at=grow_at),
+        regression.Regression(**kind),
         tmp_path / "b",
         on_step=[stop_after(N // 2)],
         **settings,
     )
     assert first.train().interrupted
-    second = regression.trainer(
-        regression.Regression(grow_at=grow_at), tmp_path / "b", seed=99, **settings
-    )
+    second = regression.trainer(regression.Regression(**kind), tmp_path / "b", seed=99, **settings)
     second.restore()
     assert second.step == N // 2
     assert not second.train().interrupted
     assert_same(snapshot(straight), snapshot(second))
     # The task really depends on all that: another seed ends elsewhere.
-    other = regression.trainer(
-        regression.Regression(grow_at=grow_at), tmp_path / "c", seed=1, **settings
-    )
+    other = regression.trainer(regression.Regression(**kind), tmp_path / "c", seed=1, **settings)
     other.train()
     assert not torch.equal(snapshot(other).model["table"], snapshot(straight).model["table"])
 
