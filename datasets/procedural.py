@@ -36,12 +36,14 @@ from polyfield.datasets.procedural_shapes import (
     rod,
     stack_shapes,
 )
+from polyfield.datasets.procedural_truth import ProceduralTruth, trace_truth
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 
 FLOOR = -0.5  # height of the disc's top
 TARGET = (0.0, 0.0, -0.12)  # what the cameras look at
 DISTANCE = 3.2
+CONTENT_RADIUS = 1.2  # of a ball around the origin that holds everything
 REACH = 1.12  # radius of a ball around TARGET that holds everything
 TRAIN_ELEVATIONS, TEST_ELEVATIONS = (8.0, 72.0), (15.0, 65.0)  # degrees
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -69,7 +71,7 @@ def procedural_shapes() -> Shapes:
     def ball(material: str, x: float, y: float, radius: float) -> Shape:
         return Shape(CAPSULE, number[material], (x, y, FLOOR + radius), (radius, 0.0))
 
-    ringed = (-0.08, 0.12, -0.17)
+    ringed = (-0.08, 0.12, FLOOR + 0.31)
     shapes = [
         Shape(CYLINDER, number["floor"], (0, 0, FLOOR - 0.05), (0.98, 0.05, 0.03)),
         Shape(CAPSULE, number["coral"], ringed, (0.31, 0.0)),
@@ -182,3 +184,8 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
         near_far=(DISTANCE - REACH, DISTANCE + REACH),
         format="procedural",
     )
+
+
+def procedural_truth(scene: Scene) -> ProceduralTruth:
+    """Exact depth, normals and surface of what `procedural_scene` shows."""
+    return trace_truth(procedural_shapes(), scene.cameras, CONTENT_RADIUS)

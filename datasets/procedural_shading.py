@@ -26,8 +26,8 @@ PLAIN, CHECKER, BANDS = range(3)
 SUN = (0.42, -0.50, 0.757)  # the unit vector towards it
 SUN_WIDTH = 0.09  # radians, of the soft edge of shadows
 SUNLIGHT, SKYLIGHT, GROUNDLIGHT = 0.50, 0.62, 0.46
-SIDE = 4  # samples along a side of a pixel where something changes, half of it elsewhere
-ALIKE = 0.05  # samples whose colours differ by less, on average over channels, are enough
+SIDE = 4  # samples along a side of a pixel, where its corners differ
+ALIKE = 0.05  # what colours of corners may differ by, on average over channels
 LIFT = 1e-4  # off the surface, for rays that leave it
 
 direction_from_pixel = models.direction_from_pixel
@@ -122,7 +122,7 @@ def shade(kind, frame, size, reach, look, m, share, x, y, z, nx, ny, nz, dx, dy,
     x, y, z = x + LIFT * nx, y + LIFT * ny, z + LIFT * nz
     openness = 1.0
     for step, weight in ((0.05, 0.30), (0.12, 0.25), (0.25, 0.15)):
-        free = union_distance(kind, frame, size, x + step * nx, y + step * ny, z + step * nz)
+        free, _ = union_distance(kind, frame, size, x + step * nx, y + step * ny, z + step * nz)
         openness -= weight * min(max(1.0 - free / step, 0.0), 1.0)
     sky = 0.5 + 0.5 * nz
     light = openness * (SKYLIGHT * sky + GROUNDLIGHT * (1.0 - sky))
@@ -149,15 +149,18 @@ def _render(  # type: ignore[no-untyped-def]
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     for row in prange(rgba.shape[0]):
         for column in range(rgba.shape[1]):
-            # Few samples first; many where those differ in colour, or in hit and miss.
-            side = SIDE // 2
+            # The corners first; many samples where those differ in colour, or in hit and miss.
+            side = 2
             while True:
                 hits, red, green, blue = 0, 0.0, 0.0, 0.0
                 least, most = math.inf, -math.inf
                 for sample in range(side * side):
-                    px = column + (sample % side + 0.5) / side
-                    py = row + (sample // side + 0.5) / side
-                    x, y, z = direction_from_pixel(model, fx, fy, cx, cy, distortion, px, py)
+                    px, py = sample % side, sample // side
+                    if side == SIDE:
+                        px, py = (px + 0.5) / SIDE, (py + 0.5) / SIDE
+                    x, y, z = direction_from_pixel(
+                        model, fx, fy, cx, cy, distortion, column + px, row + py
+                    )
                     dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z
                     dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z
                     dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z

@@ -166,12 +166,14 @@ def to_local(frame, i, x, y, z):  # type: ignore[no-untyped-def]
 
 @block
 def union_distance(kind, frame, size, x, y, z):  # type: ignore[no-untyped-def]
-    """Signed distance to the union of all shapes from a world point."""
-    nearest = math.inf
+    """Signed distance to the union of all shapes from a world point, and the nearest shape."""
+    nearest, which = math.inf, -1
     for i in range(kind.shape[0]):
         a, b, c = to_local(frame, i, x, y, z)
-        nearest = min(nearest, distance_to(kind, size, i, a, b, c))
-    return nearest
+        distance = distance_to(kind, size, i, a, b, c)
+        if distance < nearest:
+            nearest, which = distance, i
+    return nearest, which
 
 
 @block
