@@ -15,6 +15,7 @@ import torch
 
 from polyfield.cameras.cameras import Cameras
 from polyfield.datasets.images import Images
+from polyfield.datasets.json_fields import LARGEST
 from polyfield.errors import InputError
 
 RIGID_TOLERANCE = 1e-2
@@ -104,10 +105,9 @@ def make_cameras(
 def check_pose(pose: np.ndarray, source: Path, where: str) -> None:
     """Raise InputError unless a pose [3,4] or [4,4] is a finite rigid motion."""
     rotation = pose[:3, :3]
-    if not np.isfinite(pose).all():
-        raise InputError(
-            "pose not finite", file=source, field=where, found=pose[~np.isfinite(pose)][0]
-        )
+    absurd = ~(np.abs(pose) <= LARGEST)  # NaN is among them
+    if absurd.any():
+        raise InputError("pose not finite", file=source, field=where, found=pose[absurd][0])
     if pose.shape[0] == 4 and np.abs(pose[3] - [0, 0, 0, 1]).max() > 1e-6:
         raise InputError(
             "pose not rigid",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from polyfield.cameras.colmap import COLMAP_MODELS
+from polyfield.datasets.json_fields import LARGEST
 from polyfield.errors import InputError
 
 
@@ -78,7 +79,7 @@ def check_size(file: Path, camera_id: int, width: int, height: int) -> tuple[int
 
 def check_points(file: Path, positions: np.ndarray) -> None:
     """Raise InputError where a position is not finite, or absurd."""
-    bad = np.flatnonzero(~(np.abs(positions) < 1e12).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(positions) <= LARGEST).all(axis=1))
     if len(bad):
         raise InputError(
             "point not finite", file=file, field=f"row {bad[0]}", found=positions[bad[0]].tolist()

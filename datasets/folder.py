@@ -29,6 +29,7 @@ from polyfield.cameras.models import PARAMETERS, Model
 from polyfield.datasets.capture import Capture, make_cameras
 from polyfield.datasets.image_files import list_images, read_headers, relative_name
 from polyfield.datasets.images import Images
+from polyfield.datasets.json_fields import LARGEST
 from polyfield.datasets.npy import read_npz
 from polyfield.datasets.resolution import in_all_sizes
 from polyfield.errors import InputError
@@ -121,7 +122,7 @@ class _Arrays:
         if array.dtype.kind not in "uif":
             raise self.error(key, array.dtype, "numbers")
         array = array.astype(np.float64)
-        if not (np.abs(array) < 1e12).all():
+        if not (np.abs(array) <= LARGEST).all():
             raise self.error(key, "values that are not finite", "finite numbers")
         return array
 

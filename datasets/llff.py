@@ -14,6 +14,7 @@ import numpy as np
 from polyfield.cameras.models import Model
 from polyfield.datasets.capture import Capture, make_cameras
 from polyfield.datasets.image_files import list_images
+from polyfield.datasets.json_fields import LARGEST
 from polyfield.datasets.npy import read_npy
 from polyfield.datasets.resolution import sibling_folders
 from polyfield.errors import InputError
@@ -71,7 +72,7 @@ def _check(row: np.ndarray, source: Path, where: str) -> None:
         raise InputError(
             "impossible image size", file=source, field=where, found=f"{width}x{height}"
         )
-    if not 0 < near < far < 1e12:
+    if not 0 < near < far <= LARGEST:
         raise InputError(
             "impossible depths",
             file=source,

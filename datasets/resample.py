@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 BOX = Image.Resampling.BOX
+SLIVER = 1e-5  # less of a pixel than this is rounding
 
 
 def shrink_photo(photo: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> np.ndarray:
@@ -29,18 +30,16 @@ def shrink_mask(mask: UInt8[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.n
     """A mask of 0 and 255 at another width and height."""
     if mask.shape[1::-1] == size:
         return mask
-    covered = np.asarray(Image.fromarray(mask[..., 0]).resize(size, BOX))
-    return np.where(covered == 255, np.uint8(255), np.uint8(0))[..., None]
+    valid = Image.fromarray((mask[..., 0] > 0).astype(np.float32))
+    covered = np.asarray(valid.resize(size, BOX))  # the part of each pixel that is valid
+    return np.where(covered > 1 - SLIVER, np.uint8(255), np.uint8(0))[..., None]
 
 
 def _shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The mean of what each pixel covers; by a whole factor it is rounded once only."""
-    (width, remainder), (height, other) = (
-        divmod(image.width, size[0]),
-        divmod(image.height, size[1]),
-    )
-    if remainder == other == 0:
-        return image.reduce((width, height))
+    width, height = size
+    if image.width % width == 0 and image.height % height == 0:
+        return image.reduce((image.width // width, image.height // height))
     return image.resize(size, BOX)
 
 

@@ -142,6 +142,11 @@ def test_mask_stays_valid_only_where_all_is():
     mask = np.full((4, 4, 1), 255, dtype=np.uint8)
     mask[1, 1] = 0
     assert shrink_mask(mask, (2, 2))[..., 0].tolist() == [[0, 255], [255, 255]]
+    mask = np.full((128, 128, 1), 255, dtype=np.uint8)
+    mask[70, 10] = 0  # one of 4096
+    assert shrink_mask(mask, (2, 2))[..., 0].tolist() == [[255, 255], [0, 255]]
+    mask[:] = 255
+    assert (shrink_mask(mask, (37, 51)) == 255).all()
 
 
 def test_depth_is_never_mixed():
