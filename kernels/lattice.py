@@ -38,9 +38,9 @@ def lattice_corners(x, j0, j1, scale, shift, counts, hashed, size, first_row, in
         top = weight.dtype.type(counts[a] - 1)
         step = PRIMES[a] if hashed else stride
         for j in range(n):
-            q = axis[j] * s + shift
+            q = min(max(axis[j] * s + shift, zero), top)  # before it becomes an int32
             cell = min(max(np.int32(q), np.int32(0)), last)
-            uppers[j] = min(max(q, zero), top) - weight.dtype.type(cell)
+            uppers[j] = q - weight.dtype.type(cell)
             lows[j] = np.uint32(np.uint32(cell) * step)
         if a == 0:
             index_0, index_1, weight_0, weight_1 = index[0], index[1], weight[0], weight[1]
