@@ -27,7 +27,7 @@ def grid_reference(
         counts = torch.tensor(kernels.ints[at + 4 : at + 4 + d], device=x.device)
         floats = torch.tensor(kernels.floats[f : f + d + 1], dtype=x.dtype, device=x.device)
         q = x * floats[:d] + floats[d]
-        q = torch.minimum(q.clamp(min=0.0), (counts - 1).to(x.dtype))
+        q = torch.clamp(q, torch.zeros_like(floats[:d]), (counts - 1).to(x.dtype))
         cell = torch.minimum(q.detach().nan_to_num().long(), counts - 2)
         upper = q - cell
         vertices = cell[:, None, :] + bits  # [n, k, d]
