@@ -94,15 +94,24 @@ class _Encode(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, params = ctx.saved_tensors
-        kernels: EncoderKernels = ctx.kernels
+        wanted = tuple(ctx.needs_input_grad[:2])
+        return (*_EncodeBackward.apply(x, params, d_out, ctx.kernels, wanted), None)
+
+
+class _EncodeBackward(torch.autograd.Function):
+    """The first derivative, which refuses to be differentiated again instead of passing for constant."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, params: Tensor, d_out: Tensor, kernels: EncoderKernels, wanted: tuple
+    ) -> tuple[Tensor | None, Tensor | None]:
         points, values = x.detach().contiguous().numpy(), params.detach().numpy()
-        d_values = d_out.contiguous().numpy()
+        d_values = d_out.detach().contiguous().numpy()
         floats = kernels.floats_as(values.dtype)
         d_x = d_params = None
-        if ctx.needs_input_grad[1]:
+        if wanted[1]:
             d_params = torch.zeros_like(params)
             run = specialise(_backward, encode_backward=kernels.blocks.encode_backward)
             threads = min(get_num_threads(), kernels.n_parts)
@@ -117,9 +126,16 @@ class _Encode(torch.autograd.Function):
                     threads,
                     d_params.numpy(),
                 )
-        if ctx.needs_input_grad[0]:
-            d_x = torch.zeros_like(x)
+        if wanted[0]:
+            d_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
             run = specialise(_gradient, encode_gradient=kernels.blocks.encode_gradient)
             with launch():
                 run(points, d_values, values, kernels.ints, floats, kernels.n_parts, d_x.numpy())
-        return d_x, d_params, None
+        return d_x, d_params
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        raise RuntimeError(
+            "second derivatives need the reference twin: call the backbone's `reference`, "
+            "or set POLYFIELD_KERNELS=reference"
+        )
