@@ -101,7 +101,7 @@ class _Encode(torch.autograd.Function):
 
 
 class _EncodeBackward(torch.autograd.Function):
-    """The first derivative, which refuses to be differentiated again instead of passing for constant."""
+    """The first derivative; it refuses to be differentiated again, not to pass for a constant."""
 
     @staticmethod
     def forward(  # type: ignore[override]
