@@ -1,19 +1,20 @@
 """Marching a ray through an occupancy grid: where to take samples.
 
 A ray is a lattice of intervals [t_k, t_k + dt_k]; a sample is an interval whose midpoint lies in an
-occupied cell. Without cone, t_k = t_0 + k dt, and whole empty cells are skipped without leaving the
-lattice. With a cone, dt_k = clamp(cone t_k, dt, dt_max), for scenes that reach far.
+occupied cell. Without cone, t_k = t_0 + k dt. With a cone, dt_k = clamp(cone t_k, dt, dt_max), for
+scenes that reach far. Empty space is skipped without leaving the lattice, by a distance field.
 
-`grid` (int64) is [domain kind, resolution, coarse resolution]; `march` (float) is
+`grid` (int64) is [domain kind, resolution R]; `march` (float) is
 [box (6), clip lower (3), clip upper (3), near, far, dt, cone, dt_max]: world units, `box` as in
-`kernels.domain`, clip the occupied box. `occupied` and `coarse` are flat uint8 cubes, x fastest
-last: cell (i, j, k) at (i R + j) R + k.
+`kernels.domain`, clip the occupied box. `distance` is a flat uint8 cube, cell (i, j, k) at
+(i R + j) R + k: how many cells away, along the axis that is farthest, the nearest occupied cell is
+(Chebyshev); 0 in occupied cells.
 """
 
 from __future__ import annotations
 
 from polyfield.kernels.blocks import block
-from polyfield.kernels.domain import BOX, to_unit
+from polyfield.kernels.domain import BOX, CONTRACT_L2, to_unit
 
 CLIP, NEAR, FAR, STEP, CONE, STEP_MAX, MARCH_FLOATS = 6, 12, 13, 14, 15, 16, 17
 
@@ -43,36 +44,48 @@ def step_size(march, t):  # type: ignore[no-untyped-def]
 
 
 @block
-def cell_of(u, v, w, resolution):  # type: ignore[no-untyped-def]
-    """Flat index of the cell of a point of the unit cube; -1 outside it (and for NaN)."""
-    one = type(u)(1)
-    if not (u >= 0 and u < one and v >= 0 and v < one and w >= 0 and w < one):
-        return -1
-    size = type(u)(resolution)
-    i, j, k = int(u * size), int(v * size), int(w * size)
-    return (i * resolution + j) * resolution + k
+def cell_exit(x, cell, distance, slope):  # type: ignore[no-untyped-def]
+    """How far along a ray one axis stays clear.
+
+    Args:
+        x: coordinate in cells; cell: its floor; distance: of the cell, at least 1.
+        slope: cells per unit of distance along the ray.
+    """
+    if slope > 0:
+        return (type(x)(cell + distance) - x) / slope
+    if slope < 0:
+        return (type(x)(cell - distance + 1) - x) / slope
+    return type(x)(1e30)
 
 
 @block
-def axis_exit(u, du, size):  # type: ignore[no-untyped-def]
-    """Distance to where a ray leaves its cell along one axis."""
-    cell = type(u)(int(u * size))
-    if du > 0:
-        return (cell + type(u)(1) - u * size) / (du * size)
-    if du < 0:
-        return (cell - u * size) / (du * size)
-    return type(u)(1e30)
+def contracted_exit(kind, march, x, y, z, slope, distance, resolution):  # type: ignore[no-untyped-def]
+    """How far a ray surely stays clear under a contraction, which bends it.
+
+    With m the max norm of the point scaled to the box, the row sums of the contraction's Jacobian
+    bound how it stretches lengths in the max norm: by L(m) = (4 m - 3) / m^2 (max norm; 4/3 at
+    most) or (5.47 m - 4.46) / m^2 (2-norm; 1.68 at most), falling for m > 1.65. While the norm
+    stays above m / 2, that is for a distance of m / (2 slope), L(m / 2) is the bound.
+
+    Args:
+        slope: the largest |direction| in units of half the box.
+    """
+    one, half = type(x)(1), type(x)(0.5)
+    u, v, w = (x - march[0]) * march[3], (y - march[1]) * march[4], (z - march[2]) * march[5]
+    norm = max(abs(u + u - one), abs(v + v - one), abs(w + w - one)) * half
+    stretch, reach = type(x)(1.68), type(x)(1e30)
+    if norm > type(x)(1.65):
+        if kind == CONTRACT_L2:
+            stretch = (type(x)(5.47) * norm - type(x)(4.46)) / (norm * norm)
+        else:
+            stretch = (type(x)(4) * norm - type(x)(3)) / (norm * norm)
+        reach = norm / slope
+    clear = type(x)(4 * (distance - 1)) / (type(x)(resolution) * slope * stretch)
+    return min(clear, reach)
 
 
 @block
-def cell_exit(u, v, w, du, dv, dw, resolution):  # type: ignore[no-untyped-def]
-    """Distance to where a ray leaves its cell; du, dv, dw is the direction in unit coordinates."""
-    size = type(u)(resolution)
-    return min(axis_exit(u, du, size), axis_exit(v, dv, size), axis_exit(w, dw, size))
-
-
-@block
-def march_ray(grid, march, occupied, coarse, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
+def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
     """Take up to `limit` samples from where the ray was left.
 
     Args:
@@ -83,12 +96,13 @@ def march_ray(grid, march, occupied, coarse, o, d, start, end, state, limit, ts,
     Returns:
         how many were taken; fewer than `limit` means that the ray has ended.
     """
-    one, half = march.dtype.type(1), march.dtype.type(0.5)
-    kind, resolution, coarse_resolution = grid[0], grid[1], grid[2]
-    ratio = resolution // coarse_resolution
+    zero, one, half = march.dtype.type(0), march.dtype.type(1), march.dtype.type(0.5)
+    kind, resolution = grid[0], grid[1]
+    size = march.dtype.type(resolution)
     dt, cone = march[STEP], march[CONE]
-    straight = kind == BOX and cone == 0
-    du, dv, dw = d[0] * march[3], d[1] * march[4], d[2] * march[5]
+    ox, oy, oz, dx, dy, dz = o[0], o[1], o[2], d[0], d[1], d[2]
+    slope_x, slope_y, slope_z = dx * march[3] * size, dy * march[4] * size, dz * march[5] * size
+    slope = (one + one) * max(abs(dx * march[3]), abs(dy * march[4]), abs(dz * march[5]))
     taken = 0
     k, t = state[0], state[1]
     while taken < limit:
@@ -99,26 +113,36 @@ def march_ray(grid, march, occupied, coarse, o, d, start, end, state, limit, ts,
         middle = t + half * dt
         if middle >= end:
             break
-        u, v, w = to_unit(
-            kind, march, o[0] + middle * d[0], o[1] + middle * d[1], o[2] + middle * d[2]
-        )
-        cell = cell_of(u, v, w, resolution)
+        x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
+        u, v, w = to_unit(kind, march, x, y, z)
         k += one
-        if cell >= 0 and occupied[cell]:
-            ts[row + taken] = middle
-            dts[row + taken] = dt
-            xs[row + taken, 0], xs[row + taken, 1], xs[row + taken, 2] = u, v, w
-            taken += 1
-        elif straight and cell >= 0:
-            i = cell // (resolution * resolution)
-            j = (cell // resolution) % resolution
-            c = ((i // ratio) * coarse_resolution + j // ratio) * coarse_resolution
-            c += (cell % resolution) // ratio
-            if coarse[c]:
-                leave = cell_exit(u, v, w, du, dv, dw, resolution)
-            else:
-                leave = cell_exit(u, v, w, du, dv, dw, coarse_resolution)
-            k += max(march.dtype.type(int(leave / dt)) - one, march.dtype.type(0))
         t += dt
+        if u >= zero and u < one and v >= zero and v < one and w >= zero and w < one:
+            u_cells, v_cells, w_cells = u * size, v * size, w * size
+            i, j, m = int(u_cells), int(v_cells), int(w_cells)
+            distance = int(distances[(i * resolution + j) * resolution + m])
+            if distance == 0:
+                ts[row + taken] = middle
+                dts[row + taken] = dt
+                xs[row + taken, 0], xs[row + taken, 1], xs[row + taken, 2] = u, v, w
+                taken += 1
+                continue
+            if kind == BOX:
+                clear = min(
+                    cell_exit(u_cells, i, distance, slope_x),
+                    cell_exit(v_cells, j, distance, slope_y),
+                    cell_exit(w_cells, m, distance, slope_z),
+                )
+            else:
+                clear = contracted_exit(kind, march, x, y, z, slope, distance, resolution)
+            if cone == 0:
+                # The truncation keeps the next midpoint from passing what is known to be empty.
+                k += max(march.dtype.type(int(clear / dt)) - one, zero)
+            else:
+                clear = min(middle + clear, end)
+                dt = step_size(march, t)
+                while t + half * dt < clear:
+                    t += dt
+                    dt = step_size(march, t)
     state[0], state[1] = k, t
     return taken

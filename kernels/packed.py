@@ -46,7 +46,7 @@ class Samples(NamedTuple):
         )
 
 
-def _march(origins, directions, jitter, grid, march, occupied, coarse, offsets, count, ray_of, ts, dts, xs):  # type: ignore[no-untyped-def]
+def _march(origins, directions, jitter, grid, march, distances, offsets, count, ray_of, ts, dts, xs):  # type: ignore[no-untyped-def]
     for ray in prange(origins.shape[0]):
         start, stop = ray_span(grid, march, origins[ray], directions[ray])
         total = 0
@@ -60,12 +60,12 @@ def _march(origins, directions, jitter, grid, march, occupied, coarse, offsets, 
             while taken == ROUND:
                 if count:
                     taken = march_ray(
-                        grid, march, occupied, coarse, origins[ray], directions[ray], start, stop,
+                        grid, march, distances, origins[ray], directions[ray], start, stop,
                         state, ROUND, scratch[:ROUND], scratch[ROUND:], scratch_x, 0,
                     )  # fmt: skip
                 else:
                     taken = march_ray(
-                        grid, march, occupied, coarse, origins[ray], directions[ray], start, stop,
+                        grid, march, distances, origins[ray], directions[ray], start, stop,
                         state, ROUND, ts, dts, xs, offsets[ray] + total,
                     )  # fmt: skip
                 total += taken

@@ -34,9 +34,9 @@ def march_reference(
     geometry: Geometry,
 ) -> Samples:
     """The samples of `kernels.packed.march_packed`, by looking at every interval of the lattice."""
-    kind, resolution, _ = geometry.grid.tolist()
+    kind, resolution = geometry.grid.tolist()
     march = torch.as_tensor(geometry.march, device=origins.device)
-    occupied = torch.as_tensor(geometry.occupied, device=origins.device).bool()
+    occupied = torch.as_tensor(geometry.distances, device=origins.device) == 0
     dt0, cone = march[STEP], march[CONE]
     start, end = march[NEAR].expand(len(origins)), march[FAR].expand(len(origins))
     if kind == domain.BOX:

@@ -125,7 +125,7 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 
 
 def render_forward(  # type: ignore[no-untyped-def]
-    origins, directions, jitter, ray_features, grid, march, occupied, coarse, settings, kind,
+    origins, directions, jitter, ray_features, grid, march, distances, settings, kind,
     params, ints, floats, n_parts, density_parts, trunk_params, trunk_shape, color_params,
     color_shape, keep, block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
     rgb, out, rows_of, marched,
@@ -171,7 +171,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                     i = alive[a]
                     ray = first_ray + i
                     m = march_ray(
-                        grid, march, occupied, coarse, origins[ray], directions[ray], span[i, 0],
+                        grid, march, distances, origins[ray], directions[ray], span[i, 0],
                         span[i, 1], state[i], ROUND, t_of, dt_of, x_of, last,
                     )  # fmt: skip
                     for row in range(last, last + m):

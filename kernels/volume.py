@@ -77,8 +77,7 @@ class Geometry(NamedTuple):
 
     grid: np.ndarray
     march: np.ndarray
-    occupied: np.ndarray
-    coarse: np.ndarray
+    distances: np.ndarray
 
 
 @dataclass

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
+from polyfield.kernels.distances import cell_distances
 
 
 class OccupancyGrid(nn.Module):
@@ -22,8 +22,7 @@ class OccupancyGrid(nn.Module):
 
     Args:
         domain: the field's.
-        resolution: R, a multiple of `coarsening`.
-        coarsening: how many cells an axis a coarse cell holds; empty ones are skipped whole.
+        resolution: R, cells an axis.
         threshold: optical thickness of one step above which a cell is occupied.
         decay: of the values at every update.
         every: steps between updates.
@@ -33,32 +32,29 @@ class OccupancyGrid(nn.Module):
 
     values: Tensor
     occupied: Tensor
-    coarse: Tensor
+    distances: Tensor
     clip: Tensor
 
     def __init__(
         self,
         domain: Domain,
         resolution: int = 64,
-        coarsening: int = 8,
         threshold: float = 0.01,
         decay: float = 0.95,
         every: int = 16,
         warmup: int = 256,
     ) -> None:
         super().__init__()
-        if resolution < coarsening or resolution % coarsening or not resolution <= 512:
+        if not 2 <= resolution <= 512:
             raise InputError(
-                field="renderer.resolution",
-                found=resolution,
-                expected=f"a multiple of {coarsening} up to 512",
+                field="renderer.occupancy.resolution", found=resolution, expected="2 to 512"
             )
-        self.domain, self.resolution, self.coarsening = domain, resolution, coarsening
+        self.domain, self.resolution = domain, resolution
         self.threshold, self.decay, self.every, self.warmup = threshold, decay, every, warmup
-        cells, coarse = resolution**3, (resolution // coarsening) ** 3
+        cells = resolution**3
         self.register_buffer("values", torch.zeros(cells))
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.uint8))
-        self.register_buffer("coarse", torch.ones(coarse, dtype=torch.uint8))
+        self.register_buffer("distances", torch.zeros(cells, dtype=torch.uint8))
         self.register_buffer("clip", domain.bounds.detach().clone())
 
     @property
@@ -109,16 +105,15 @@ class OccupancyGrid(nn.Module):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Derive the binary grid, its coarse version and the occupied box from the values."""
+        """Derive the binary grid, its distance field and the occupied box from the values."""
         positive = self.values.clamp(min=0)
         threshold = min(self.threshold, float(positive.mean()))
         occupied = positive > threshold
         if not bool(occupied.any()):  # never empty: keep the densest cells
             occupied = positive >= positive.max()
         self.occupied.copy_(occupied)
-        R, c = self.resolution, self.coarsening
-        blocks = occupied.view(R // c, c, R // c, c, R // c, c).amax(dim=(1, 3, 5))
-        self.coarse.copy_(blocks.flatten())
+        R = self.resolution
+        self.distances.copy_(cell_distances(self.occupied, R))
         if self.domain.kind == "box":
             cube = occupied.view(R, R, R)
             lower, upper = self.domain.bounds
@@ -127,7 +122,3 @@ class OccupancyGrid(nn.Module):
                 size = (upper[axis] - lower[axis]) / R
                 self.clip[0, axis] = lower[axis] + hit[0] * size
                 self.clip[1, axis] = lower[axis] + (hit[-1] + 1) * size
-
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """The binary grids as the kernels read them: (occupied, coarse)."""
-        return self.occupied.numpy(), self.coarse.numpy()

@@ -87,8 +87,9 @@ class VolumeRenderer(nn.Module):
         clip = grid.clip.double().numpy().ravel()
         step = [self.near, self.far, self.step, self.cone, 1e9 if self.cone else self.step]
         march = np.concatenate([lower, 1 / (upper - lower), clip, step]).astype(dtype)
-        coarse = grid.resolution // grid.coarsening
-        return Geometry(np.array([domain.code, grid.resolution, coarse]), march, *grid.arrays())
+        return Geometry(
+            np.array([domain.code, grid.resolution]), march, grid.distances.numpy()
+        )
 
     def forward(
         self,
