@@ -65,6 +65,6 @@ def contact_sheet(run: Path) -> Path:
         shown = pictures.depth_picture(depth, opacity, span)
         rows.append([truth, rgb, pictures.error_picture(truth, rgb), shown])
     file = run / "renders" / "contact_sheet.png"
-    titles = ["truth", "render", "error", "depth"]
+    titles = ["truth", "render", "error, white is 0.25", "depth, red is near"]
     pictures.write_picture(file, pictures.contact_sheet(rows, titles))
     return file
