@@ -44,11 +44,13 @@ def march_reference(
         high = (march[CLIP + 3 : CLIP + 6] - origins) / directions
         start = torch.maximum(start, torch.minimum(low, high).amax(dim=-1))
         end = torch.minimum(end, torch.maximum(low, high).amin(dim=-1))
-    end = torch.where(start < end, end, start)
+    hit = start < end  # a miss may start at infinity
+    start, end = (torch.where(hit, span, march[NEAR]) for span in (start, end))
     start = start + jitter * torch.maximum(dt0, cone * start)
     lefts, lengths = [], []
     if cone == 0:
-        steps = int(((end - start).amax() / dt0).ceil().clamp(min=0)) + 1
+        longest = (end - start).amax() if len(origins) else dt0
+        steps = int((longest / dt0).ceil().clamp(min=0)) + 1
         k = torch.arange(steps, dtype=origins.dtype, device=origins.device)
         left = start[:, None] + k * dt0
         length = dt0.expand_as(left)
