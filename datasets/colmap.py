@@ -50,7 +50,7 @@ def load_colmap(path: Path) -> Capture:
                 expected=f"a camera in {cameras_file.name}",
             )
         camera = model.cameras[image.camera_id]
-        lenses.append(lens_from_colmap(camera.model, camera.parameters, camera.size))
+        lenses.append(lens_from_colmap(camera.model, camera.parameters.tolist(), camera.size))
     rotation = np.stack([_rotation(image.quaternion, source, image.name) for image in images])
     translation = np.stack([image.translation for image in images])
     # The file has camera_from_world; its inverse is the transpose and what follows from it.

@@ -120,7 +120,9 @@ def _images(file: Path) -> list[ColmapImage]:
 
 
 def _points(file: Path) -> ColmapPoints:
-    positions, colors, tracks = [], [], []
+    positions: list[list[float]] = []
+    colors: list[list[int]] = []
+    tracks: list[tuple[int, int]] = []
     for line, text in _lines(file):
         words = text.split()
         if not words:

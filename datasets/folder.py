@@ -157,7 +157,8 @@ def _images(
         pixels = arrays.any("images", (n, None, None, 3), (n, None, None, 4))
         if pixels.dtype != np.uint8 or pixels.size == 0:
             raise arrays.error("images", f"{pixels.dtype} {list(pixels.shape)}", "uint8 pixels")
-        images = Images.from_arrays(np.ascontiguousarray(pixels), names)
+        # Each on its own, so that it can go when a buffer of pixels holds it.
+        images = Images.from_arrays([image.copy() for image in pixels], names)
         return images, [], images.names
     folder = file.parent / "images"
     if names is None:

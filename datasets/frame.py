@@ -74,6 +74,9 @@ def normalise(capture: Capture, has_alpha: bool) -> Placed:
     positions = poses[:, :, 3] @ matrix[:3, :3].T + matrix[:3, 3]
     if unbounded:
         near_far = _depth_limits(capture, scale)
+    elif capture.depth_range is not None:
+        near, far = capture.depth_range[:, 0].min(), capture.depth_range[:, 1].max()
+        near_far = (float(near) * scale, float(far) * scale)
     else:
         near_far = _distances_to_box(positions, bounds)
     return Placed(

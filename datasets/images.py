@@ -47,6 +47,8 @@ class Images:
     ) -> Images:
         """Images that are in memory already.
 
+        They count as decoded: once a buffer holds them, nothing here refers to the arrays given.
+
         Args:
             arrays: [n,h,w,c], or n arrays [h,w,c] that may differ in size; not copied.
             names: by default 0000, 0001, ...
@@ -69,7 +71,9 @@ class Images:
         sizes = np.array([(image.shape[1], image.shape[0]) for image in images])
         if names is None:
             names = [f"{i:04d}" for i in range(len(images))]
-        return cls(names, sizes, channels, images.__getitem__, dtype.type)
+        stack = cls(names, sizes, channels, _nothing_to_decode, dtype.type)
+        stack._decoded = dict(enumerate(images))
+        return stack
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,3 +123,7 @@ class Images:
                 expected=f"{self.dtype} {[int(height), int(width), self.channels]}",
             )
         return image
+
+
+def _nothing_to_decode(i: int) -> np.ndarray:
+    raise IndexError(f"image {i} of a stack in memory")

@@ -27,12 +27,34 @@ from polyfield.datasets.stacks import Stacks, open_stacks
 from polyfield.datasets.transforms import load_transforms
 from polyfield.errors import InputError
 
+
+def load_procedural(path: Path) -> Capture:
+    """The built-in scene, so that what the user asks of any data can be asked of it."""
+    from polyfield.datasets.procedural import procedural_scene
+
+    scene = procedural_scene()
+    return Capture(
+        format=PROCEDURAL,
+        path=path,
+        source=path,
+        names=scene.images.names,
+        cameras=scene.cameras,
+        images=scene.images,
+        splits={name: part.tolist() for name, part in scene.splits.items()},
+        keep_frame=True,
+        bounds=scene.bounds.double().numpy(),
+        unbounded=scene.unbounded,
+        depth_range=np.tile(scene.near_far, (len(scene), 1)),
+    )
+
+
 LOADERS: dict[str, Callable[[Path], Capture]] = {
     "blender": load_blender,
     "transforms": load_transforms,
     "colmap": load_colmap,
     "llff": load_llff,
     "folder": load_folder,
+    PROCEDURAL: load_procedural,
 }
 ALPHA_MEANINGS = ("auto", *BACKGROUNDS, "ignore")
 
@@ -68,20 +90,13 @@ def load_scene(
         raise InputError(field="background", found=background, expected=" or ".join(ALPHA_MEANINGS))
     factor = parse_downscale(downscale)
     chosen = detect_format(path) if format == "auto" else format
-    if chosen == PROCEDURAL:
-        return _procedural()
-    check_readable(path)
+    if chosen != PROCEDURAL:
+        check_readable(path)
     capture = LOADERS[chosen](path)
     _check_frames(capture, min_images)
     stacks = open_stacks(capture, factor, background)
     splits = split_images(capture.names, split, capture.splits, capture.source)
     return _scene(capture, stacks, splits, background)
-
-
-def _procedural() -> Scene:
-    from polyfield.datasets.procedural import procedural_scene
-
-    return procedural_scene()
 
 
 def _scene(

@@ -78,13 +78,13 @@ def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks
     cameras = capture.cameras if factor == 1 else capture.cameras.scaled(1 / factor)
     sizes = cameras.size.numpy()
     keep_alpha = has_alpha and background not in ("none", "ignore")
-    photo = _photo_reader(capture, files, "RGBA" if keep_alpha else "RGB")
-    images = Images(
-        capture.names,
-        sizes,
-        4 if keep_alpha else 3,
-        lambda i: shrink_photo(photo(i), _size(sizes, i)),
-    )
+    mode = "RGBA" if keep_alpha else "RGB"
+    images = capture.images
+    if images is None or factor > 1 or images.channels != len(mode):
+        photo = _photo_reader(capture, files, mode)
+        images = Images(
+            capture.names, sizes, len(mode), lambda i: shrink_photo(photo(i), _size(sizes, i))
+        )
     mask = _mask_reader(capture, files, sizes, has_alpha and background == "ignore")
     masks = None
     if mask is not None:

@@ -116,10 +116,10 @@ def _applied(header: Record) -> tuple[np.ndarray | None, float]:
 
 def _resolutions(files: list[Path], folder: Path) -> list[list[Path]]:
     """The files, then their smaller versions where all lie in one folder `NAME` beside `NAME_2`."""
-    tops = {Path(relative_name(file, folder)).parts[0] for file in files}
-    top = folder / tops.pop()
-    if tops or top in files or top.name == "..":
+    tops = {Path(relative_name(file, folder)).parts[:-1][:1] for file in files}
+    if len(tops) > 1 or tops & {(), ("..",)}:
         return [files]
+    top = folder.joinpath(*tops.pop())
     return in_all_sizes(top, [relative_name(file, top) for file in files])
 
 

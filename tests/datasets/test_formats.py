@@ -158,6 +158,21 @@ def test_half_the_size_shows_the_same(world, kind, tmp_path):
         assert (batch.rgb - expected)[opaque].abs().max() < 3 / 255
 
 
+def test_the_built_in_scene_takes_every_option():
+    scene = load_scene("procedural", downscale=4, split="every:7", background="random")
+    assert scene.format == "procedural"
+    assert scene.cameras.size[0].tolist() == [50, 50]
+    assert len(scene.splits["test"]) == 10
+    assert scene.splits["test"][1] == 7
+    assert scene.background == "random"
+    assert not scene.unbounded
+    assert torch.equal(scene.source_from_world, torch.eye(4).double())
+    whole = load_scene("procedural")
+    assert len(whole.splits["train"]) == 60
+    assert whole.images.sizes[0].tolist() == [200, 200]
+    assert 2 < whole.near_far[0] < whole.near_far[1] < 4.4
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_forced_format_that_is_not_there_is_refused(format, tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +47,18 @@ def test_nothing_is_decoded_twice_or_held_twice():
     assert np.shares_memory(images[0], pixels)
     assert (images[2] == ARRAYS[2]).all()
     assert calls == [1, 1, 1]
+
+
+def test_arrays_go_when_a_buffer_holds_them():
+    arrays = [np.full((4, 5, 3), i, dtype=np.uint8) for i in range(3)]
+    alive = [weakref.ref(array) for array in arrays]
+    images = Images.from_arrays(arrays)
+    del arrays
+    images.pixel_buffer([0, 2])
+    gc.collect()
+    assert [ref() is not None for ref in alive] == [False, True, False]
+    assert (images[0] == 0).all()
+    assert (images[1] == 1).all()
 
 
 def test_buffer_of_chosen_images():

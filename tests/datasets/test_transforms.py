@@ -135,6 +135,25 @@ def test_paths_as_windows_writes_them(folder, edit):
     assert load_scene(folder).images.names[0] == "images/000.png"
 
 
+def test_photos_beside_the_file(world, folder, edit):
+    for path in (folder / "images").iterdir():
+        path.rename(folder / path.name)
+    edit(
+        folder / "transforms.json",
+        lambda data: [f.update(file_path=f["file_path"][7:]) for f in data["frames"]],
+    )
+    assert load_scene(folder).images.names[0] == "000.png"
+
+
+def test_smaller_photos_beside(world, folder):
+    for i in range(10):
+        pixels = np.full((4, 6, 3), 77, dtype=np.uint8)
+        world.save(folder / "images_4" / f"{i:03d}.png", pixels)
+    scene = load_scene(folder, downscale=4)
+    assert (scene.images[3] == 77).all()
+    assert scene.images.names[3] == "images/003.png"
+
+
 def test_byte_order_mark_and_file_as_path(folder):
     file = folder / "transforms.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
