@@ -24,7 +24,6 @@ from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
-from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.training.cadence import Cadence
 from polyfield.training.instantiate import make
 from polyfield.training.progress import Display
@@ -36,6 +35,7 @@ from polyfield.training.trainer import Trainer
 Config = Mapping[str, Any]
 
 TASKS = {"radiance": RadianceTask}
+DOMAIN, OCCUPANCY = "polyfield.fields.Domain", "polyfield.renderers.OccupancyGrid"
 STEPS_ACROSS = 256  # marching steps along an edge of the domain's box
 DEFAULT_SECONDS = 300.0
 HASHED = ("dataset", "field", "decoder", "domain", "renderer", "task", "seed")
@@ -78,7 +78,8 @@ def build_renderer(config: Config, scene: Scene) -> Any:
     )
     field = RadianceField(domain, backbone, decoder)
     node = dict(_node(config, "renderer"))
-    occupancy = OccupancyGrid(domain, **(node.pop("occupancy", None) or {}))
+    settings = {**(node.pop("occupancy", None) or {}), "_target_": OCCUPANCY}
+    occupancy = make(settings, domain, field="renderer.occupancy")
     offers = {"occupancy": occupancy, **scene_defaults(scene)}
     return make(node, trust=trust, field="renderer", offers=offers, required={"field": field})
 
@@ -88,7 +89,10 @@ def build_domain(config: Config, scene: Scene) -> Domain:
     settings = dict(config.get("domain") or {})
     if settings.get("kind", "auto") == "auto":
         settings["kind"] = "contract_linf" if scene.unbounded else "box"
-    return Domain(settings.pop("bounds", None) or scene.bounds, **settings)
+    bounds = settings.pop("bounds", None) or scene.bounds
+    domain = make({**settings, "_target_": DOMAIN}, bounds, field="domain")
+    assert isinstance(domain, Domain)
+    return domain
 
 
 def scene_defaults(scene: Scene) -> dict[str, Any]:
@@ -151,7 +155,8 @@ def config_hash(config: Config) -> str:
 def _node(config: Config, name: str) -> Mapping[str, Any]:
     node = config.get(name)
     if not isinstance(node, Mapping):
-        raise InputError(field=name, found=node, expected="a node of the configuration")
+        found = "nothing" if node is None else node
+        raise InputError(field=name, found=found, expected="a node of the configuration")
     return node
 
 
