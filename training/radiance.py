@@ -30,6 +30,9 @@ from polyfield.training.sparse_points import SparsePoints
 from polyfield.training.task import StepResult
 
 
+FIXED = ("white", "black")  # backgrounds of one colour
+
+
 class Renderable(Protocol):
     """What can be rendered and learned: a renderer with its field, or splats. An `nn.Module`."""
 
@@ -71,6 +74,8 @@ class RadianceTask:
         distortion, entropy, depth, points: weights of the distortion loss, of the entropy of
             opacities, of depth maps and of sparse points, where the scene has them; 0 for off.
         point_rays: rays a step through sparse points.
+        vary_background: whether images with alpha are laid on random colours while training, so
+            that haze cannot pass for a white or black background; they are scored on the scene's.
         appearance: a, numbers of a code per image; 0 for none. The decoder must take as many.
         refine_poses: whether the training cameras may move.
         pose_lr, appearance_lr, background_lr: learning rates relative to the optimiser's.
@@ -94,6 +99,7 @@ class RadianceTask:
         depth: float = 0.0,
         points: float = 0.0,
         point_rays: int = 128,
+        vary_background: bool = True,
         appearance: int = 0,
         refine_poses: bool = False,
         pose_lr: float = 0.05,
@@ -109,7 +115,7 @@ class RadianceTask:
                 raise InputError(field=f"task.{name}", found=weight, expected="0 or more")
         self.renderer: Renderable = renderer
         self.scene, self.color, self.weights, self.lpips = scene, color, weights, lpips
-        self.point_rays = point_rays
+        self.point_rays, self.vary_background = point_rays, vary_background
         self.budget = RayBudget(samples_per_step, rays, least_rays, most_rays)
         self.codes = AppearanceCodes(len(scene), appearance) if appearance else None
         self.poses = PoseRefinement(len(scene)) if refine_poses else None
@@ -214,7 +220,8 @@ class RadianceTask:
 
     def _training_background(self, r: int, generator: torch.Generator) -> Tensor | None:
         """[3] or [r, 3] sRGB behind a batch; None for nothing."""
-        if self.scene.background == "random":
+        varied = self.vary_background and self.scene.images.channels == 4
+        if self.scene.background == "random" or (varied and self.scene.background in FIXED):
             return torch.rand(r, 3, generator=generator)
         return self.background
 
