@@ -1,0 +1,100 @@
+"""What the documents show works as it stands, and where they point there is something."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polyfield import cli
+from polyfield.datasets.procedural import procedural_scene
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def code(document: str) -> list[str]:
+    """The Python blocks of a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A few small images named `photos` in the working directory."""
+    scene = procedural_scene(n_train=6, n_test=2, size=24)
+    np.savez(
+        tmp_path / "photos.npz",
+        world_from_camera=scene.cameras.world_from_camera.numpy(),
+        intrinsics=scene.cameras.intrinsics.numpy(),
+        images=np.stack([scene.images[i] for i in range(len(scene))]),
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield "photos.npz"
+    for name in [name for name in sys.modules if name.split(".")[0] == "mypackage"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def mypackage(photos: str, tmp_path: Path) -> Path:
+    """The files of docs/adding_a_backbone.md, where its comments say they lie."""
+    for block in code("docs/adding_a_backbone.md"):
+        file = tmp_path / block.splitlines()[0].removeprefix("# ")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["planes.Planes", "lines.Lines"])
+def test_the_backbones_of_the_guide_train_and_evaluate(
+    mypackage: Path, photos: str, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [f"field._target_=mypackage.{target}", "trust=[mypackage]", "field.channels=8"]
+    words = ["train", f"data={photos}", "run=r", *own, "trainer.max_steps=3"]
+    assert cli.main(words) == 0, capsys.readouterr().err
+    assert cli.main(["eval", "run=r", "trust=[mypackage]"]) == 0, capsys.readouterr().err
+
+
+def test_the_test_of_the_guide_passes(mypackage: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(
+        [*command, "--import-mode=importlib", "--rootdir=."],
+        cwd=mypackage,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(mypackage)},
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_python_of_the_readme_runs(photos: str, tmp_path: Path) -> None:
+    (block,) = code("README.md")
+    assert len(block.splitlines()) <= 14
+    text = block.replace('"photos"', '"photos.npz"').replace("max_seconds=60", "max_steps=3")
+    assert text != block
+    exec(compile(text, "README.md", "exec"), {})
+    assert (tmp_path / "runs" / "first" / "checkpoints").is_dir()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose)
+    for link in links:
+        if not link.startswith(("http://", "https://")):
+            assert (document.parent / link).exists(), link
+
+
+def test_the_architecture_names_every_folder() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = {file.parent.name for file in ROOT.glob("*/__init__.py")}
+    assert folders <= set(re.findall(r"`(\w+)/`", text))
