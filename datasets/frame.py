@@ -26,6 +26,7 @@ SAME_WAY = 0.93  # the mean of unit optical axes is longer than this: they look 
 IN_FRONT = 0.7  # this part of the cameras must see the meeting point for it to count
 RING = 0.9  # this quantile of the distances of cameras is the unit of length
 LEVEL_WIDTH = 0.02  # least mean square of level axes that are said to span a plane
+LEVEL_ENOUGH = 0.1  # a mean view whose level part is shorter says nothing
 NEAR, FAR = 0.1, 100.0  # in the normalised world, where the data does not say
 UNIT_BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -90,7 +91,7 @@ def normalise(capture: Capture, has_alpha: bool) -> Placed:
 
 
 def _upright(poses: np.ndarray) -> np.ndarray:
-    """A rotation [3,3] that turns up to +z, and the mean view as far as it can to +y.
+    """A rotation [3,3] that turns up to +z, and the mean view, or the first, to +y.
 
     Up is what the images call up. The axes of theirs that are level span a plane when cameras go
     around something; its normal says best what is vertical. Where that is so for their y axes much
@@ -106,10 +107,11 @@ def _upright(poses: np.ndarray) -> np.ndarray:
     elif (width > LEVEL_WIDTH and thickness < 0.1 * width) or np.linalg.norm(up) < 1e-6:
         up = normal * (1.0 if normal @ up >= 0 else -1.0)
     up = up / np.linalg.norm(up)
-    ahead = forward - (forward @ up) * up
-    if np.linalg.norm(ahead) < 1e-6:
-        ahead = np.eye(3)[np.argmin(np.abs(up))]
+    # The first of these that is level enough; of a camera's two axes one always is.
+    for ahead in (forward, d[0], -y[0]):
         ahead = ahead - (ahead @ up) * up
+        if np.linalg.norm(ahead) > LEVEL_ENOUGH:
+            break
     ahead = ahead / np.linalg.norm(ahead)
     return np.stack([np.cross(ahead, up), ahead, up])
 
