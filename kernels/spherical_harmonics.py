@@ -16,6 +16,7 @@ from polyfield.kernels.blocks import block, specialise
 from polyfield.kernels.launch import launch
 
 MAX_DEGREE = 4
+PARALLEL = 16384  # directions from which a second thread pays for its start
 
 
 def harmonics_of(x, y, z, degree, out):  # type: ignore[no-untyped-def]
@@ -83,6 +84,6 @@ def spherical_harmonics(directions: Float[Tensor, "r 3"], degree: int) -> Float[
     out = torch.empty(directions.shape[0], (degree + 1) ** 2, dtype=directions.dtype)
     if len(directions):
         with launch():
-            run = specialise(_template)
+            run = specialise(_template, parallel=len(out) >= PARALLEL)
             run(np.ascontiguousarray(directions.detach().numpy()), degree, out.numpy())
     return out
