@@ -27,6 +27,11 @@ FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
 Block = Callable[..., Any]
 
 
+def unbound(*_: Any) -> Any:
+    """What a template's block functions are until `specialise` binds them."""
+    raise TypeError("a template must be specialised before it is called")
+
+
 def block(function: Block) -> Block:
     """Compile a function that kernels call; compiled into its callers, never cached by itself."""
     return njit(error_model="numpy", fastmath=FAST)(function)
@@ -36,14 +41,12 @@ _variants: dict[str, Block] = {}
 
 
 def variant(function: Block, **constants: Any) -> Block:
-    """A block function with global constants of its own (dimensions, widths), known to the compiler.
+    """A block function with global constants of its own (dimensions, widths), known in compiling.
 
     `function` may be a block function or a plain one; constants may be block functions as well.
     """
     plain = getattr(function, "py_func", function)
-    label = ",".join(
-        f"{key}={getattr(value, '__qualname__', value)}" for key, value in sorted(constants.items())
-    )
+    label = ",".join(f"{key}={_name(value)}" for key, value in sorted(constants.items()))
     key = f"{plain.__module__}.{plain.__qualname__}[{label}]"
     if key not in _variants:
         scope = {**plain.__globals__, **constants}
@@ -57,6 +60,15 @@ def variant(function: Block, **constants: Any) -> Block:
 @cache
 def _file_digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _name(value: Any) -> str:
+    """What tells a binding from others: a block function's module, name and source, or the value."""
+    function = getattr(value, "py_func", None)
+    if function is None:
+        return repr(value)
+    source = _file_digest(inspect.getfile(function))
+    return f"{function.__module__}.{function.__qualname__}:{source}"
 
 
 @cache
@@ -75,13 +87,7 @@ def specialise(template: Block, parallel: bool = True, **bindings: Any) -> Block
     passed as arguments do not: an ordinary function with other globals and a name of its own.
     """
     parts = [_kernels_digest(), template.__module__, template.__qualname__, str(parallel)]
-    for name, value in sorted(bindings.items()):
-        function = getattr(value, "py_func", None)
-        if function is None:
-            parts.append(f"{name}={value!r}")
-        else:
-            source = _file_digest(inspect.getfile(function))
-            parts.append(f"{name}={function.__module__}.{function.__qualname__}:{source}")
+    parts += [f"{name}={_name(value)}" for name, value in sorted(bindings.items())]
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
     if digest not in _compiled:
         scope = {**template.__globals__, **bindings}
