@@ -13,15 +13,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, NamedTuple
 
 from polyfield.errors import InputError
-from polyfield.kernels.volume import direct_gradients
 from polyfield.training import checkpoint
 from polyfield.training.averaging import Average
 from polyfield.training.cadence import Cadence, Window, read_metrics
@@ -31,10 +28,8 @@ from polyfield.training.interrupts import Interrupts
 from polyfield.training.progress import Display, resident_memory
 from polyfield.training.records import Records
 from polyfield.training.schedules import Schedule
-from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training
+from polyfield.training.stepper import NotFinite, OptimizerFactory, Stepper
 from polyfield.training.task import StepResult, Task
-
-OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,14 @@ class Outcome:
     interrupted: bool
     checkpoint: Path
     evaluation: dict[str, Any] | None
+
+
+class Saved(NamedTuple):
+    """The last checkpoint that was written."""
+
+    step: int
+    path: Path
+    score: float | None
 
 
 class Trainer:
@@ -101,19 +104,15 @@ class Trainer:
             )
         self.task, self.run = task, Path(run)
         self.max_steps, self.max_seconds = max_steps, max_seconds
-        self.schedule = schedule or Schedule()
         self.cadence = cadence or Cadence()
         self.score, self.logging, self.config_hash = score, dict(logging or {}), config_hash
         self.display = display or Display(enabled=False)
         self.on_step = list(on_step)
         self.gate, self.interrupts = Gate(), Interrupts()
-        self.generator = torch.Generator().manual_seed(seed)
-        self._make_optimizer = optimizer
-        self.optimizer = self._new_optimizer()
-        self.average = Average(task.module, ema) if ema else None
+        self.stepper = Stepper(task, optimizer, schedule or Schedule(), ema, seed)
         self.step = 0
         self.clock = Clock()
-        self._saved: tuple[int, Path] | None = None
+        self._saved: Saved | None = None
         self._saved_at = 0.0
         self._best = -math.inf
 
@@ -121,6 +120,11 @@ class Trainer:
     def elapsed(self) -> float:
         """Seconds of training."""
         return self.clock.elapsed
+
+    @property
+    def average(self) -> Average | None:
+        """The averaged parameters, where the run averages."""
+        return self.stepper.average
 
     @property
     def progress(self) -> float:
@@ -141,15 +145,14 @@ class Trainer:
         run = run or self.run
         path = checkpoint.resolve(run, which)
         snapshot = checkpoint.load(path)
-        restore_model(self.task, snapshot, path / checkpoint.MODEL)
-        self._restore_training(snapshot)
+        self.stepper.restore(snapshot, path / checkpoint.MODEL)
         self.step = snapshot.state["step"]
         self.clock = Clock(snapshot.state["elapsed"])
         self._saved_at = self.elapsed
         best = snapshot.state.get("best")
         self._best = -math.inf if best is None else best
         if run == self.run:
-            self._saved = (self.step, path)
+            self._saved = Saved(self.step, path, snapshot.state.get("score"))
 
     def train(self) -> Outcome:
         """Train until the budget is used up or a signal comes; the last state is saved.
@@ -168,7 +171,7 @@ class Trainer:
             if self.progress >= 1:
                 self.display.note(f"nothing left to do after step {self.step}")
             else:
-                self._warm_up()
+                self.stepper.warm_up(self.step, self.progress)
             self._logged, self._shown = Window(self.elapsed), Window(self.elapsed)
             began = (self.progress, self.elapsed)
             with self.clock.running():
@@ -193,16 +196,16 @@ class Trainer:
         return Outcome(self.step, self.elapsed, bool(self.interrupts), path, evaluation)
 
     def save(self, evaluation: dict[str, Any] | None = None) -> Path:
-        """Write a checkpoint of this step unless there is one.
+        """Write a checkpoint of this step unless there is one that says as much.
 
         Args:
             evaluation: the last one; its score is recorded if it is of this step.
         """
-        if self._saved is not None and self._saved[0] == self.step:
-            return self._saved[1]
         score = self._score(evaluation) if self._evaluated(evaluation) else None
+        if self._saved and self._saved.step == self.step and score in (None, self._saved.score):
+            return self._saved.path
         with self.clock.stopped():
-            snapshot = capture(self.task, self.optimizer, self.generator, self.average)
+            snapshot = self.stepper.capture()
             snapshot.state.update(
                 step=self.step,
                 elapsed=self.elapsed,
@@ -212,91 +215,28 @@ class Trainer:
             )
             path = checkpoint.save(self.run, snapshot)
             checkpoint.prune(self.run, self.cadence.keep)
-            self._saved, self._saved_at = (self.step, path), self.elapsed
+            self._saved, self._saved_at = Saved(self.step, path, score), self.elapsed
         return path
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        optimizer = self._make_optimizer(self.task.parameter_groups())
-        for group in optimizer.param_groups:
-            group["full_lr"] = group["lr"]
-        return optimizer
-
-    def _restore_training(self, snapshot: Snapshot) -> None:
-        """Everything of a snapshot but what `restore_model` has restored."""
-        self.optimizer = self._new_optimizer()
-        if self.average is not None:
-            self.average.follow()
-        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
-        if self._keeps_gradients:
-            # A gradient that is kept counts as zero in steps without one; a missing one does not.
-            for group in self.optimizer.param_groups:
-                for parameter in group["params"] if group["sparse"] else ():
-                    if parameter in self.optimizer.state:
-                        parameter.grad = torch.zeros_like(parameter)
-
-    @property
-    def _keeps_gradients(self) -> bool:
-        """Whether the optimiser clears gradients itself and keeps those of sparse groups."""
-        return getattr(self.optimizer, "consumes_gradients", False)
-
-    def _warm_up(self) -> None:
-        """Take a step that is undone, so that compiling and loading cost no training time."""
-        snapshot = capture(self.task, self.optimizer, self.generator, self.average)
-        self.task.before_step(self.step, self.progress, self.generator)
-        self.task.loss(self.step, self.progress, self.generator).loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        restore_model(self.task, snapshot)
-        self._restore_training(snapshot)
-
     def _step(self) -> tuple[float, StepResult]:
-        """One step; nothing is applied when its loss is not finite."""
-        step, progress = self.step, min(self.progress, 1.0)
         with self.gate.step():
-            if self.task.grow(step, progress, self.generator):
-                self._follow_growth()
-            self.task.before_step(step, progress, self.generator)
-            result = self.task.loss(step, progress, self.generator)
-            loss = result.loss.item()
-            if not math.isfinite(loss):
-                raise self._not_finite(loss, result)
-            with direct_gradients():
-                result.loss.backward()
-            factor = self.schedule(step, progress)
-            for group in self.optimizer.param_groups:
-                group["lr"] = group["full_lr"] * factor
-            self.optimizer.step()
-            if not self._keeps_gradients:
-                self.optimizer.zero_grad(set_to_none=True)
-            if self.average is not None:
-                self.average.update()
+            try:
+                taken = self.stepper.step(self.step, min(self.progress, 1.0))
+            except NotFinite as error:
+                raise self._diverged(error) from error
             self.step += 1
-        return loss, result
+        return taken
 
-    def _follow_growth(self) -> None:
-        """Replaced parameters start with fresh moments, the others keep theirs."""
-        before = self.optimizer.state
-        self.optimizer = self._new_optimizer()
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter in before:
-                    self.optimizer.state[parameter] = before[parameter]
-        if self.average is not None:
-            self.average.follow()
-
-    def _not_finite(self, loss: float, result: StepResult) -> InputError:
-        bad = [name for name, term in result.terms.items() if not math.isfinite(term.item())]
-        if self._saved is None:
-            hint = "no checkpoint was written yet"
-        else:
-            hint = f"the checkpoint of step {self._saved[0]} stands"
+    def _diverged(self, error: NotFinite) -> InputError:
+        stands = f"the checkpoint of step {self._saved.step} stands" if self._saved else ""
+        terms = f" ({', '.join(error.terms)})" if error.terms else ""
         return InputError(
             "training stopped",
             file=self.run,
-            field=f"step {self.step}: loss{' (' + ', '.join(bad) + ')' if bad else ''}",
-            found=loss,
+            field=f"step {self.step}: loss{terms}",
+            found=error.loss,
             expected="a finite number",
-            hint=f"{hint}; a lower optimizer.lr may help",
+            hint=f"{stands or 'no checkpoint was written yet'}; a lower optimizer.lr may help",
         )
 
     def _look_up(self) -> None:
@@ -307,7 +247,7 @@ class Trainer:
     def _log(self, records: Records, result: StepResult) -> None:
         elapsed = self.elapsed
         values = {**self._logged.values(elapsed), **read_metrics(result), "elapsed": elapsed}
-        values["lr"] = self.optimizer.param_groups[0]["lr"]
+        values["lr"] = self.stepper.optimizer.param_groups[0]["lr"]
         memory = resident_memory()
         if memory is not None:
             values["memory"] = memory
@@ -329,11 +269,8 @@ class Trainer:
     def _evaluate(self, records: Records) -> dict[str, Any]:
         with self.clock.stopped():
             arguments = (self.cadence.eval_split, None, self.cadence.eval_images)
-            if self.average is None:
+            with self.average.applied() if self.average else nullcontext():
                 evaluation = self.task.evaluate(*arguments)
-            else:
-                with self.average.applied():
-                    evaluation = self.task.evaluate(*arguments)
             evaluation["step"] = self.step
             numbers = {k: v for k, v in evaluation.items() if isinstance(v, float)}
             records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})

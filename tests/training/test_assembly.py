@@ -15,7 +15,6 @@ from polyfield.errors import InputError
 from polyfield.training.assembly import build_task, build_trainer, config_hash, scene_defaults
 from polyfield.training.instantiate import check_trust, make
 from polyfield.training.schedules import Schedule
-from polyfield.training.snapshot import capture
 
 HASH = "polyfield.fields.HashGrid"
 CONFIG: dict[str, Any] = {
@@ -179,9 +178,12 @@ def test_modules_are_handed_over_not_copied() -> None:
 def test_a_trainer_follows_its_configuration(tmp_path: Path, ball: Any) -> None:
     task = build_task(config(), ball.ball_scene())
     trainer = build_trainer(config(), task, tmp_path)
-    assert trainer.schedule == Schedule("exponential", final=0.1)
+    assert trainer.stepper.schedule == Schedule("exponential", final=0.1)
     assert (trainer.max_steps, trainer.max_seconds, trainer.cadence.save_every) == (12, None, 4)
-    assert {group["name"] for group in trainer.optimizer.param_groups} >= {"grid", "decoder"}
+    assert {group["name"] for group in trainer.stepper.optimizer.param_groups} >= {
+        "grid",
+        "decoder",
+    }
     unbounded = config(trainer={"max_steps": None, "max_seconds": None})
     assert build_trainer(unbounded, task, tmp_path).max_seconds == 300
     with pytest.raises(InputError, match=r"trainer\.max_step: found an unknown key"):
@@ -217,7 +219,7 @@ def test_a_real_field_goes_on_bit_by_bit(tmp_path: Path, ball: Any) -> None:
     second = trainer("b")
     second.restore()
     second.train()
-    one, other = (capture(t.task, t.optimizer, t.generator, t.average) for t in (straight, second))
+    one, other = (t.stepper.capture() for t in (straight, second))
     assert one.state == other.state
     for a, b in ((one.model, other.model), (one.training, other.training)):
         assert a.keys() == b.keys()

@@ -20,7 +20,7 @@ from polyfield.training.cadence import Cadence
 from polyfield.training.optimizers import Adam
 from polyfield.training.records import read_records
 from polyfield.training.schedules import Schedule
-from polyfield.training.snapshot import Snapshot, capture
+from polyfield.training.snapshot import Snapshot
 from polyfield.training.trainer import Trainer
 
 N = 20
@@ -37,7 +37,7 @@ def stop_after(step: int) -> Callable[[Trainer], None]:
 
 
 def snapshot(trainer: Trainer) -> Snapshot:
-    return capture(trainer.task, trainer.optimizer, trainer.generator, trainer.average)
+    return trainer.stepper.capture()
 
 
 def assert_same(a: Snapshot, b: Snapshot) -> None:
@@ -100,7 +100,7 @@ def test_warming_up_leaves_no_trace(tmp_path: Path, regression: Any) -> None:
     trainer = regression.trainer(regression.Regression(grow_at=3), tmp_path, ema=0.5, max_steps=10)
     trainer.train()
     before = snapshot(trainer)
-    trainer._warm_up()
+    trainer.stepper.warm_up(10, 1.0)
     assert_same(before, snapshot(trainer))
 
 
@@ -108,14 +108,16 @@ def test_growth_keeps_the_moments_of_what_stays(tmp_path: Path, regression: Any)
     task = regression.Regression(grow_at=5)
     trainer = regression.trainer(task, tmp_path, max_steps=5)
     trainer.train()
-    moment = trainer.optimizer.state[task.module.inner.weight]["exp_avg"].clone()
+    moment = trainer.stepper.optimizer.state[task.module.inner.weight]["exp_avg"].clone()
     trainer.max_steps = 100
-    grown = task.grow(5, 0.5, trainer.generator)
+    grown = task.grow(5, 0.5, trainer.stepper.generator)
     assert grown
-    trainer._follow_growth()
-    assert torch.equal(trainer.optimizer.state[task.module.inner.weight]["exp_avg"], moment)
-    assert task.module.table not in trainer.optimizer.state
-    assert any(task.module.table is p for g in trainer.optimizer.param_groups for p in g["params"])
+    trainer.stepper.follow_growth()
+    assert torch.equal(trainer.stepper.optimizer.state[task.module.inner.weight]["exp_avg"], moment)
+    assert task.module.table not in trainer.stepper.optimizer.state
+    assert any(
+        task.module.table is p for g in trainer.stepper.optimizer.param_groups for p in g["params"]
+    )
 
 
 def test_nan_stops_before_it_is_applied(tmp_path: Path, regression: Any) -> None:
@@ -192,6 +194,19 @@ def test_the_best_and_the_newest_are_kept(tmp_path: Path, regression: Any) -> No
     assert outcome.evaluation == {"psnr": 4.0, "step": 24}
 
 
+def test_the_last_score_is_kept_though_its_step_was_saved_before(
+    tmp_path: Path, regression: Any
+) -> None:
+    task = regression.Regression()
+    scores = iter([1.0, 2.0, 3.0, 4.0])
+    task.evaluate = lambda *_: {"psnr": next(scores)}
+    cadence = Cadence(eval_every=6, save_every=5, keep=1)
+    outcome = regression.trainer(task, tmp_path, cadence=cadence).train()
+    assert outcome.evaluation == {"psnr": 4.0, "step": N}
+    assert checkpoint.read_state(outcome.checkpoint)["score"] == 4.0
+    assert checkpoint.resolve(tmp_path, "best") == outcome.checkpoint
+
+
 def test_averaged_parameters_are_what_is_evaluated_and_saved(
     tmp_path: Path, regression: Any
 ) -> None:
@@ -253,7 +268,7 @@ def test_learning_rates_follow_the_schedule(tmp_path: Path, regression: Any) -> 
         regression.Regression(),
         tmp_path,
         schedule=schedule,
-        on_step=[lambda t: rates.append(t.optimizer.param_groups[0]["lr"])],
+        on_step=[lambda t: rates.append(t.stepper.optimizer.param_groups[0]["lr"])],
     )
     trainer.train()
     assert rates == [0.02 * schedule(step, step / N) for step in range(N)]

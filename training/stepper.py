@@ -1,0 +1,146 @@
+"""One step of a training, and everything that it changes: to be captured, restored and undone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polyfield.kernels.volume import direct_gradients
+from polyfield.training.averaging import Average
+from polyfield.training.schedules import Schedule
+from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training
+from polyfield.training.task import StepResult, Task
+
+OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+
+
+class NotFinite(ArithmeticError):
+    """A loss is NaN or infinite.
+
+    Args:
+        loss: its value.
+        terms: the names of its terms that are not finite either.
+    """
+
+    def __init__(self, loss: float, terms: list[str]) -> None:
+        super().__init__(loss, terms)
+        self.loss, self.terms = loss, terms
+
+
+class Stepper:
+    """A task with its optimiser, its averages and its generator.
+
+    Args:
+        task: see `training.task`.
+        optimizer: makes the optimiser of the task's parameter groups.
+        schedule: of the learning rate.
+        ema: decay of the average of the parameters; 0 for none.
+        seed: of the generator of all randomness.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        optimizer: OptimizerFactory,
+        schedule: Schedule,
+        ema: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.task, self.schedule = task, schedule
+        self._make_optimizer = optimizer
+        self.optimizer = self._new_optimizer()
+        self.average = Average(task.module, ema) if ema else None
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def step(self, step: int, progress: float) -> tuple[float, StepResult]:
+        """Take a step.
+
+        Args:
+            step: counted from 0.
+            progress: in [0, 1].
+
+        Returns:
+            The loss before the step, and what the task gave.
+
+        Raises:
+            NotFinite: before anything is applied.
+        """
+        if self.task.grow(step, progress, self.generator):
+            self.follow_growth()
+        self.task.before_step(step, progress, self.generator)
+        result = self.task.loss(step, progress, self.generator)
+        loss = result.loss.item()
+        if not math.isfinite(loss):
+            terms = [name for name, t in result.terms.items() if not math.isfinite(t.item())]
+            raise NotFinite(loss, terms)
+        with direct_gradients():
+            result.loss.backward()
+        factor = self.schedule(step, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_lr"] * factor
+        self.optimizer.step()
+        if not self._keeps_gradients:
+            self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
+        return loss, result
+
+    def warm_up(self, step: int, progress: float) -> None:
+        """Take a step that is undone, so that compiling and loading cost no training time."""
+        before = self.capture()
+        self.task.before_step(step, progress, self.generator)
+        self.task.loss(step, progress, self.generator).loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.restore(before)
+
+    def follow_growth(self) -> None:
+        """Replaced parameters start with fresh moments, the others keep theirs."""
+        before = self.optimizer.state
+        self.optimizer = self._new_optimizer()
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter in before:
+                    self.optimizer.state[parameter] = before[parameter]
+        if self.average is not None:
+            self.average.follow()
+
+    def capture(self) -> Snapshot:
+        """A copy of everything that the next step depends on."""
+        return capture(self.task, self.optimizer, self.generator, self.average)
+
+    def restore(self, snapshot: Snapshot, file: Path | None = None) -> None:
+        """Undo `capture`.
+
+        Args:
+            file: where the snapshot's model was read from, for messages.
+
+        Raises:
+            InputError: when it is of another architecture.
+        """
+        restore_model(self.task, snapshot, file)
+        self.optimizer = self._new_optimizer()
+        if self.average is not None:
+            self.average.follow()
+        restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
+        if self._keeps_gradients:
+            # A gradient that is kept counts as zero in steps without one; a missing one does not.
+            for group in self.optimizer.param_groups:
+                for parameter in group["params"] if group["sparse"] else ():
+                    if parameter in self.optimizer.state:
+                        parameter.grad = torch.zeros_like(parameter)
+
+    @property
+    def _keeps_gradients(self) -> bool:
+        """Whether the optimiser clears gradients itself and keeps those of sparse groups."""
+        return getattr(self.optimizer, "consumes_gradients", False)
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self._make_optimizer(self.task.parameter_groups())
+        for group in optimizer.param_groups:
+            group["full_lr"] = group["lr"]
+        return optimizer
