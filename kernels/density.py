@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numba import get_num_threads, prange
 from torch import Tensor
 
-from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.blocks import Block, specialise, unbound
 from polyfield.kernels.launch import launch
 from polyfield.kernels.mlp import mlp_backward
 from polyfield.kernels.render import density_of
@@ -23,10 +23,10 @@ from polyfield.kernels.volume import VolumeKernels
 POINTS = 1024  # a block, small enough for its activations to stay in cache
 
 SUMMED = 0  # bound anew, as the names below
-encode_rows: Block
-trunk_rows: Block
-raw_density: Block
-encode_backward: Block
+encode_rows: Block = unbound
+trunk_rows: Block = unbound
+raw_density: Block = unbound
+encode_backward: Block = unbound
 
 
 def _forward(  # type: ignore[no-untyped-def]

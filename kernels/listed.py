@@ -1,7 +1,7 @@
 """The fused render step on intervals that are given instead of marched.
 
 `kernels.render` takes its samples from the block function `march_ray`. Here that one reads a table
-of edges [r, m+1], which travels in the place of the occupancy grids. The template does not tell it
+of edges [r, m+1], which travels in the place of the grid of distances. The template does not tell it
 which ray it is at, but where the ray starts, span start + jitter * step: so the span starts at 0,
 the step is 1, and a ray's jitter is its number.
 """
@@ -27,7 +27,7 @@ def listed_span(grid, march, o, d):  # type: ignore[no-untyped-def]
 
 
 @block
-def listed_ray(grid, march, edges, unused, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
+def listed_ray(grid, march, edges, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
     """In the place of `march.march_ray`: the next `limit` of the ray's intervals, or what is left.
 
     Args:
@@ -79,7 +79,6 @@ class ListedKernels:
             raise InputError(field="rays", found=len(origins), expected="fewer in one call")
         march = np.zeros(MARCH_FLOATS, dtype)
         march[:6], march[STEP] = box_of(bounds, dtype), 1
-        table = edges.detach().contiguous().numpy()
-        geometry = Geometry(np.array([domain, 1, 1]), march, table, table)
+        geometry = Geometry(np.array([domain, 1]), march, edges.detach().contiguous().numpy())
         numbers = np.arange(len(origins), dtype=dtype)
         return self.kernels(origins, directions, ray_features, params, geometry, settings, numbers)
