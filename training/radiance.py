@@ -29,7 +29,6 @@ from polyfield.training.ray_budget import RayBudget
 from polyfield.training.sparse_points import SparsePoints
 from polyfield.training.task import StepResult
 
-
 FIXED = ("white", "black")  # backgrounds of one colour
 
 

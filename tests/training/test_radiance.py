@@ -41,16 +41,26 @@ def test_a_ball_is_learned_on_any_background(tmp_path: Path, ball: Any, backgrou
 
 
 def test_targets_lie_on_what_the_render_lies_on(ball: Any) -> None:
-    for background in ("white", "black", "random", "learned"):
+    for background, varies in (
+        ("white", False),
+        ("white", True),
+        ("black", False),
+        ("black", True),
+        ("random", False),
+        ("learned", True),
+    ):
         renderer = ball.Ball((0.8, 0.4, 0.2))
-        task = RadianceTask(renderer, ball.ball_scene(background))
+        task = RadianceTask(renderer, ball.ball_scene(background), vary_background=varies)
         step = task.loss(0, 0.0, generator())
         # The renderer is the truth, so that only rounding to 8 bits is left on any background.
         assert step.loss < 1e-4
         behind = renderer.seen[-1]["background"]
-        assert behind.shape == ((step.n_rays, 3) if background == "random" else (3,))
-        if background == "random":
+        is_random = background == "random" or (varies and background != "learned")
+        assert behind.shape == ((step.n_rays, 3) if is_random else (3,))
+        if is_random:
             assert behind.std(dim=0).min() > 0.2
+        elif background != "learned":
+            assert behind.tolist() == [float(background == "white")] * 3
 
 
 def test_scores_are_plain_data_with_their_protocol(tmp_path: Path, ball: Any) -> None:
