@@ -49,16 +49,16 @@ class Placed:
     points: Float[Tensor, "m 3"] | None
 
 
-def normalise(capture: Capture, has_alpha: bool) -> Placed:
+def normalise(capture: Capture, cut_out: bool) -> Placed:
     """Choose the frame of a capture.
 
     Args:
         capture: in its source frame.
-        has_alpha: whether images show an object cut out from its surroundings.
+        cut_out: whether images show an object cut out from its surroundings.
     """
     poses = capture.cameras.world_from_camera.numpy()
     bounds = UNIT_BOX if capture.bounds is None else capture.bounds
-    unbounded = not has_alpha if capture.unbounded is None else capture.unbounded
+    unbounded = not cut_out if capture.unbounded is None else capture.unbounded
     if capture.keep_frame:
         matrix = np.eye(4)
     else:

@@ -102,11 +102,9 @@ def load_scene(
 def _scene(
     capture: Capture, stacks: Stacks, splits: dict[str, torch.Tensor], background: str
 ) -> Scene:
-    has_alpha = stacks.images.channels == 4
-    placed = normalise(capture, has_alpha)
-    meaning = {"auto": "white" if has_alpha else "none", "ignore": "none"}.get(
-        background, background
-    )
+    placed = normalise(capture, stacks.cut_out)
+    auto = "white" if stacks.cut_out else "none"
+    meaning = {"auto": auto, "ignore": "none"}.get(background, background)
     return Scene(
         cameras=stacks.cameras.transformed(placed.world_from_source),
         images=stacks.images,

@@ -34,12 +34,14 @@ class Stacks:
 
     Attributes:
         cameras: resized to match.
+        cut_out: whether alpha tells an object from what is around it.
         images: uint8, c = 3 or 4.
         masks: 0 where a pixel is to be ignored.
         depth: z-depth of an image in source units at the size of the image; None without depths.
     """
 
     cameras: Cameras
+    cut_out: bool
     images: Images
     masks: Images | None
     depth: Decode | None
@@ -93,7 +95,8 @@ def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks
     resized_depth = None
     if depth is not None:
         resized_depth = lambda i: resize_depth(depth(i), _size(sizes, i))  # noqa: E731
-    return Stacks(cameras, images, masks, resized_depth)
+    cut_out = has_alpha and background != "none"
+    return Stacks(cameras, cut_out, images, masks, resized_depth)
 
 
 def _size(sizes: np.ndarray, i: int) -> tuple[int, int]:

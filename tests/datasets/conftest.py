@@ -162,7 +162,10 @@ def write_transforms(
 def write_colmap(
     folder: Path, cameras: Cameras, lens: str = "PINHOLE", text: bool = False, masks: bool = False
 ) -> Path:
-    """A reconstruction written by pycolmap: 40 points on the far sphere, seen by all cameras."""
+    """A reconstruction written by pycolmap, with 40 points on the far sphere.
+
+    Its images stand in the opposite order of their names.
+    """
     pycolmap = pytest.importorskip("pycolmap")
     names = save_photos(folder / "images", cameras)
     fx, fy, cx, cy = cameras.intrinsics[0].tolist()
@@ -183,7 +186,7 @@ def write_colmap(
     for i, (name, (pixels, _, seen)) in enumerate(zip(names, projected)):
         pose = cameras.world_from_camera[i].numpy()
         rotation = pose[:, :3].T
-        image = pycolmap.Image(name=name, camera_id=5, image_id=2 * i + 3)
+        image = pycolmap.Image(name=name, camera_id=5, image_id=3 * (N - i))
         image.points2D = [pycolmap.Point2D(pixel) for pixel in pixels[seen].numpy()]
         model.add_image_with_trivial_frame(
             image, pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ pose[:, 3])
@@ -192,7 +195,7 @@ def write_colmap(
         track = pycolmap.Track()
         for i, (_, _, seen) in enumerate(projected):
             if seen[m]:
-                track.add_element(2 * i + 3, int(seen[:m].sum()))
+                track.add_element(3 * (N - i), int(seen[:m].sum()))
         model.add_point3D(point, track, np.array([m, 2 * m, 3 * m], dtype=np.uint8))
     if masks:
         for i, name in enumerate(names):

@@ -70,7 +70,7 @@ def up_of(placed, frame):
 @pytest.mark.parametrize("seed", range(3))
 def test_ring_stands_upright_however_it_was_stored(quarters, seed):
     poses, frame = moved(rolled(inward(), quarters), seed, scale=7.0)
-    placed = normalise(capture_of(poses), has_alpha=False)
+    placed = normalise(capture_of(poses), cut_out=False)
     assert up_of(placed, frame)[2] > 0.999
     origin = placed.world_from_source @ frame @ torch.tensor([0.0, 0, 0, 1]).double()
     assert origin[:3].norm() < 0.05
@@ -82,11 +82,11 @@ def test_ring_stands_upright_however_it_was_stored(quarters, seed):
 
 @given(st.integers(0, 1000), st.floats(1e-3, 1e3), st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_frame_does_not_depend_on_where_the_source_frame_lies(seed, scale, has_alpha):
+def test_frame_does_not_depend_on_where_the_source_frame_lies(seed, scale, cut_out):
     """Turning, moving and scaling the files changes nothing in the world but rounding."""
-    still = normalise(capture_of(inward()), has_alpha)
+    still = normalise(capture_of(inward()), cut_out)
     poses, frame = moved(inward(), seed, scale)
-    placed = normalise(capture_of(poses), has_alpha)
+    placed = normalise(capture_of(poses), cut_out)
     torch.testing.assert_close(
         placed.world_from_source @ frame, still.world_from_source, rtol=0, atol=1e-6
     )
@@ -100,7 +100,7 @@ def test_frame_does_not_depend_on_where_the_source_frame_lies(seed, scale, has_a
 
 def test_object_with_alpha_fills_the_box():
     """The tangent of half the angle of view is 0.5, so a ball of 1.58 around the origin is seen."""
-    placed = normalise(capture_of(inward()), has_alpha=True)
+    placed = normalise(capture_of(inward()), cut_out=True)
     assert not placed.unbounded
     assert placed.scale == pytest.approx(1 / (0.5 * np.hypot(3, 1)), rel=0.05)
     near, far = placed.near_far
@@ -123,7 +123,7 @@ def test_forward_facing(source):
         depth = torch.linspace(5, 45, 500).double()
         points = torch.stack([depth * 0, depth, depth * 0, depth * 0 + 1], dim=1) @ frame.T
         fields["points"] = points[:, :3].numpy()
-    placed = normalise(capture_of(poses, **fields), has_alpha=False)
+    placed = normalise(capture_of(poses, **fields), cut_out=False)
     assert up_of(placed, frame)[2] > 0.99
     positions = (placed.world_from_source[:3, :3] @ poses[:, :, 3].T).T
     positions = positions + placed.world_from_source[:3, 3]
@@ -140,7 +140,7 @@ def test_forward_facing(source):
 def test_outward_facing():
     positions = ring(radius=0.5)
     poses, frame = moved(look_at(positions, positions * torch.tensor([3.0, 3, 1]).double(), UP), 1)
-    placed = normalise(capture_of(poses), has_alpha=False)
+    placed = normalise(capture_of(poses), cut_out=False)
     middle = placed.world_from_source @ torch.tensor([*poses[:, :, 3].mean(dim=0), 1.0]).double()
     assert middle[:3].norm() < 1e-9
     assert up_of(placed, frame)[2] > 0.99
@@ -159,9 +159,9 @@ def test_outward_facing():
     ],
     ids=["one", "same", "turning on the spot", "straight down", "down", "opposite", "identity"],
 )
-@pytest.mark.parametrize("has_alpha", [False, True])
-def test_cameras_that_say_little_still_give_a_frame(poses, has_alpha):
-    placed = normalise(capture_of(poses), has_alpha)
+@pytest.mark.parametrize("cut_out", [False, True])
+def test_cameras_that_say_little_still_give_a_frame(poses, cut_out):
+    placed = normalise(capture_of(poses), cut_out)
     assert placed.world_from_source.isfinite().all()
     assert placed.scale > 0
     near, far = placed.near_far
@@ -174,6 +174,6 @@ def test_cameras_that_say_little_still_give_a_frame(poses, has_alpha):
 def test_near_follows_the_points():
     points = torch.randn(300, 3, generator=torch.Generator().manual_seed(0)).double().numpy() * 0.3
     views = np.stack([np.arange(300).repeat(12), np.tile(np.arange(12), 300)], axis=1)
-    placed = normalise(capture_of(inward(), points=points, point_views=views), has_alpha=False)
+    placed = normalise(capture_of(inward(), points=points, point_views=views), cut_out=False)
     assert 0.25 < placed.near_far[0] < 0.5
     assert np.abs(placed.points.numpy()).max() < 1

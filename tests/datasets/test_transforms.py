@@ -73,14 +73,17 @@ def test_distortion_keys_have_their_places(folder, edit):
     assert load_scene(folder).cameras.distortion[0, :6].tolist() == [*keys.values(), 0.0]
 
 
-def test_applied_transform_is_undone(world, folder, edit):
+def test_applied_transform_is_undone(world, tmp_path, edit):
     """The source frame is that of the reconstruction, not the one the poses were turned to."""
+    folder = world.transforms(tmp_path, world.cameras, depths=True)
+    depth = load_scene(folder).depths[3]
     turn = np.array([[0, 0, 1, 5.0], [1, 0, 0, 6], [0, 1, 0, 7], [0, 0, 0, 1]])
     scale = 0.25
 
     def apply(data):
         data["applied_transform"] = turn[:3].tolist()
         data["applied_scale"] = scale
+        data["depth_unit_scale_factor"] = 0.001 * scale
         for frame in data["frames"]:
             pose = turn @ np.array(frame["transform_matrix"])
             pose[:3, 3] *= scale
@@ -90,6 +93,7 @@ def test_applied_transform_is_undone(world, folder, edit):
     scene = load_scene(folder)
     back = scene.cameras.transformed(scene.source_from_world).world_from_camera
     torch.testing.assert_close(back, world.cameras.world_from_camera, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(scene.depths[3], depth, rtol=1e-6)
 
 
 def test_depth_unit(world, tmp_path, edit):
@@ -179,6 +183,10 @@ def test_alpha_means_an_object_in_a_box(world, folder):
     assert near < distance.min()
     assert far > distance.max() + 1
     assert load_scene(folder, background="random").background == "random"
+    ignored = load_scene(folder, background="ignore")
+    assert not ignored.unbounded
+    assert ignored.masks is not None
+    assert load_scene(folder, background="none").unbounded
 
 
 def test_frames_of_several_sizes(world, folder, edit):
