@@ -59,4 +59,6 @@ class Backbone(nn.Module):
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser: grids move only where a gradient arrives."""
         params = list(self.parameters())
-        return [{"params": params, "name": "grid", "lr_scale": 1.0, "sparse": True}] if params else []
+        return (
+            [{"params": params, "name": "grid", "lr_scale": 1.0, "sparse": True}] if params else []
+        )

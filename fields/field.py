@@ -65,21 +65,21 @@ class RadianceField(nn.Module):
         features: Float[Tensor, "n c"],
         directions: Float[Tensor, "n 3"],
         codes: Float[Tensor, "n a"] | None = None,
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and sRGB colour seen along unit directions."""
         density, geometry = self.decoder.density(features)
         return density, self.decoder.color_of(
             geometry, self.decoder.ray_features(directions, codes)
         )
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Density at world points, 1 / world unit; zero outside a box."""
         u = self.domain.to_unit(x)
         density = self.density_at(u)
         inside = ((u >= 0) & (u < 1)).all(dim=-1)
         return torch.where(inside, density, torch.zeros_like(density))
 
-    def density_at(self, u: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def density_at(self, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Density at points of the unit cube."""
         kernels = self.kernels
         if kernels is not None and not torch.is_grad_enabled():
@@ -91,7 +91,7 @@ class RadianceField(nn.Module):
         x: Float[Tensor, "n 3"],
         directions: Float[Tensor, "n 3"],
         codes: Float[Tensor, "n a"] | None = None,
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and colour at world points seen along unit directions."""
         return self.decode(self.encode(x), directions, codes)
 

@@ -124,5 +124,3 @@ def adam_step_reference(
         param.sub_(torch.where(touched, update, torch.zeros_like(update)))
         if clear:
             grad.zero_()
-
-

@@ -108,5 +108,3 @@ def network_backward(  # type: ignore[no-untyped-def]
             d_geometry[row, c] = inputs[row, c]
         for c in range(width - k):
             d_ray_features[ray, c] += inputs[row, k + c]
-
-

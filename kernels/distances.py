@@ -56,7 +56,7 @@ def _distances(occupied, distance):  # type: ignore[no-untyped-def]
             break
 
 
-def cell_distances(occupied: UInt8[Tensor, "c"], resolution: int) -> UInt8[Tensor, "c"]:
+def cell_distances(occupied: UInt8[Tensor, " c"], resolution: int) -> UInt8[Tensor, " c"]:
     """Distances of all cells of a flat cube (R^3 cells), capped at `FARTHEST`."""
     if occupied.device.type != "cpu":
         return cell_distances_reference(occupied, resolution)
@@ -68,9 +68,7 @@ def cell_distances(occupied: UInt8[Tensor, "c"], resolution: int) -> UInt8[Tenso
     return out
 
 
-def cell_distances_reference(
-    occupied: UInt8[Tensor, "c"], resolution: int
-) -> UInt8[Tensor, "c"]:
+def cell_distances_reference(occupied: UInt8[Tensor, " c"], resolution: int) -> UInt8[Tensor, " c"]:
     """The same by max pooling."""
     reached = occupied.view(1, 1, resolution, resolution, resolution).float()
     distance = torch.where(reached > 0, 0, FARTHEST)

@@ -14,16 +14,16 @@ from jaxtyping import Float
 from numba import get_num_threads, prange
 from torch import Tensor
 
-from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.blocks import Block, specialise, unbound
 from polyfield.kernels.grid import EncoderBlocks
 from polyfield.kernels.launch import launch
 
 POINTS = 2048  # a task: few enough to stay in cache, enough to pay for a level's table
 
 
-encode: Block
-encode_backward: Block
-encode_gradient: Block
+encode: Block = unbound
+encode_backward: Block = unbound
+encode_gradient: Block = unbound
 
 
 def _forward(x, params, ints, floats, n_parts, out):  # type: ignore[no-untyped-def]
@@ -73,7 +73,7 @@ class EncoderKernels:
     def floats_as(self, dtype: np.dtype) -> np.ndarray:
         return self.floats32 if dtype == np.float32 else self.floats
 
-    def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, "p"]) -> Tensor:
+    def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, " p"]) -> Tensor:
         """Features [n, width] of points x in the unit cube; differentiable in both."""
         return _Encode.apply(x, params, self)
 

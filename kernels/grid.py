@@ -55,9 +55,7 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
         j1 = min(j0 + BLOCK, n)
         part_corners(part, x, j0, j1, ints, floats, index, weight)
         for j in range(j1 - j0):
-            gather_rows(
-                params, index, weight, j, out, (j0 + j) * width + column, FEATURES, CORNERS
-            )
+            gather_rows(params, index, weight, j, out, (j0 + j) * width + column, FEATURES, CORNERS)
 
 
 def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from polyfield.kernels.lattice import PRIMES
 
 
 def grid_reference(
-    x: Float[Tensor, "n d"], params: Float[Tensor, "p"], kernels: EncoderKernels, features: int
+    x: Float[Tensor, "n d"], params: Float[Tensor, " p"], kernels: EncoderKernels, features: int
 ) -> Float[Tensor, "n c"]:
     """The features of `kernels.grid.encode` for every part, columns in the parts' order."""
     d = x.shape[1]

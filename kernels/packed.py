@@ -32,13 +32,13 @@ class Samples(NamedTuple):
         u: [n, 3] unit coordinates.
     """
 
-    ray: Int[Tensor, "n"]
-    offsets: Int[Tensor, "r+1"]
-    t: Float[Tensor, "n"]
-    dt: Float[Tensor, "n"]
+    ray: Int[Tensor, " n"]
+    offsets: Int[Tensor, " r+1"]
+    t: Float[Tensor, " n"]
+    dt: Float[Tensor, " n"]
     u: Float[Tensor, "n 3"]
 
-    def select(self, mask: Bool[Tensor, "n"]) -> Samples:
+    def select(self, mask: Bool[Tensor, " n"]) -> Samples:
         """The samples where `mask` holds, of the same rays."""
         before = torch.cat([mask.new_zeros(1, dtype=torch.int64), mask.cumsum(0)])
         return Samples(
@@ -46,7 +46,9 @@ class Samples(NamedTuple):
         )
 
 
-def _march(origins, directions, jitter, grid, march, distances, offsets, count, ray_of, ts, dts, xs):  # type: ignore[no-untyped-def]
+def _march(
+    origins, directions, jitter, grid, march, distances, offsets, count, ray_of, ts, dts, xs
+):  # type: ignore[no-untyped-def]
     for ray in prange(origins.shape[0]):
         start, stop = ray_span(grid, march, origins[ray], directions[ray])
         total = 0
@@ -79,7 +81,7 @@ def _march(origins, directions, jitter, grid, march, distances, offsets, count, 
 def march_packed(
     origins: Float[Tensor, "r 3"],
     directions: Float[Tensor, "r 3"],
-    jitter: Float[Tensor, "r"],
+    jitter: Float[Tensor, " r"],
     geometry: Geometry,
 ) -> Samples:
     """All samples of a batch of rays in occupied cells; not differentiable.
@@ -120,9 +122,7 @@ def _visible(density, dt, offsets, stop, mask):  # type: ignore[no-untyped-def]
             light -= light * (density.dtype.type(1) - math.exp(-density[row] * dt[row]))
 
 
-def visible(
-    density: Float[Tensor, "n"], samples: Samples, stop: float
-) -> Bool[Tensor, "n"]:
+def visible(density: Float[Tensor, " n"], samples: Samples, stop: float) -> Bool[Tensor, " n"]:
     """Which samples light reaches: those before the transmittance falls below `stop`."""
     mask = torch.zeros(len(density), dtype=torch.bool)
     values = density.detach().contiguous().numpy()
@@ -145,9 +145,7 @@ def _composite(density, rgb, t, dt, offsets, stop, out):  # type: ignore[no-unty
             w = light * (one - math.exp(-density[row] * dt[row]))
             s = bounded_distance(t[row])
             length = bounded_distance(t[row] + dt[row]) - s
-            out[ray, 5] += (
-                w * (s * out[ray, 3] - sum_s) * (one + one) + w * w * length * third
-            )
+            out[ray, 5] += w * (s * out[ray, 3] - sum_s) * (one + one) + w * w * length * third
             for c in range(3):
                 out[ray, c] += w * rgb[row, c]
             out[ray, 3] += w
@@ -217,7 +215,7 @@ class _Composite(torch.autograd.Function):
 
 
 def composite(
-    density: Float[Tensor, "n"], rgb: Float[Tensor, "n 3"], samples: Samples, stop: float = 0.0
+    density: Float[Tensor, " n"], rgb: Float[Tensor, "n 3"], samples: Samples, stop: float = 0.0
 ) -> Float[Tensor, "r 6"]:
     """Rays' rgb, opacity, sum of weight times distance and distortion; see `kernels.render`.
 

@@ -30,7 +30,7 @@ def to_unit_reference(kind: int, box: Tensor, x: Float[Tensor, "n 3"]) -> Float[
 def march_reference(
     origins: Float[Tensor, "r 3"],
     directions: Float[Tensor, "r 3"],
-    jitter: Float[Tensor, "r"],
+    jitter: Float[Tensor, " r"],
     geometry: Geometry,
 ) -> Samples:
     """The samples of `kernels.packed.march_packed`, by looking at every interval of the lattice."""
@@ -76,7 +76,7 @@ def march_reference(
 
 
 def composite_reference(
-    density: Float[Tensor, "n"], rgb: Float[Tensor, "n 3"], samples: Samples, stop: float = 0.0
+    density: Float[Tensor, " n"], rgb: Float[Tensor, "n 3"], samples: Samples, stop: float = 0.0
 ) -> Float[Tensor, "r 6"]:
     """The outputs of `kernels.packed.composite`, on samples padded to a dense [r, s]."""
     counts = samples.offsets.diff()

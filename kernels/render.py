@@ -22,7 +22,7 @@ import math
 import numpy as np
 from numba import prange
 
-from polyfield.kernels.blocks import Block, block
+from polyfield.kernels.blocks import Block, block, unbound
 from polyfield.kernels.domain import to_unit_backward
 from polyfield.kernels.march import march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
@@ -35,11 +35,11 @@ EXP, SOFTPLUS = 0, 1
 STOP, SHIFT, NEAR_SCALE = 0, 1, 2  # the fields of `settings`
 
 SUMMED = 0  # features summed into the raw density of a decoder without trunk; 0: it has a trunk
-encode: Block
-encode_backward: Block
-encode_gradient: Block
-color_forward: Block
-color_backward: Block
+encode: Block = unbound
+encode_backward: Block = unbound
+encode_gradient: Block = unbound
+color_forward: Block = unbound
+color_backward: Block = unbound
 
 
 @block
@@ -333,9 +333,7 @@ def render_backward(  # type: ignore[no-untyped-def]
             by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
             d_x = np.zeros_like(by_axis)
             for part in range(n_parts):
-                encode_gradient(
-                    part, by_axis, features[thread][:n_rows], params, ints, floats, d_x
-                )
+                encode_gradient(part, by_axis, features[thread][:n_rows], params, ints, floats, d_x)
             rays_backward(
                 grid, march, origins, directions, rays[thread], ts[thread], d_x, d_origins,
                 d_directions,

@@ -11,16 +11,16 @@ from jaxtyping import Float
 from numba import prange
 from torch import Tensor
 
-from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.blocks import Block, specialise, unbound
 from polyfield.kernels.launch import launch
 from polyfield.kernels.render import density_of
 from polyfield.kernels.volume import VolumeKernels
 
 POINTS = 1024
 
-encode_rows: Block
-trunk_rows: Block
-raw_density: Block
+encode_rows: Block = unbound
+trunk_rows: Block = unbound
+raw_density: Block = unbound
 
 
 def _density(  # type: ignore[no-untyped-def]
@@ -41,7 +41,7 @@ def _density(  # type: ignore[no-untyped-def]
 
 def density_sweep(
     kernels: VolumeKernels, x: Float[Tensor, "n d"], params: Tensor, trunk: Tensor
-) -> Float[Tensor, "n"]:
+) -> Float[Tensor, " n"]:
     """Density at points of the unit cube, without gradient.
 
     Args:
@@ -62,5 +62,3 @@ def density_sweep(
             values.dtype.type(decoder.shift), out.numpy(),
         )  # fmt: skip
     return out
-
-

@@ -25,7 +25,7 @@ def render_packed(
     origins: Float[Tensor, "r 3"],
     directions: Float[Tensor, "r 3"],
     ray_features: Float[Tensor, "r q"],
-    jitter: Float[Tensor, "r"],
+    jitter: Float[Tensor, " r"],
 ) -> tuple[Float[Tensor, "r 6"], int]:
     """What `kernels.volume.VolumeKernels` computes, and how many samples were marched."""
     field = renderer.field

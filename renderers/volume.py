@@ -80,16 +80,14 @@ class VolumeRenderer(nn.Module):
             )
         return self.backend != "modular" and self.field.kernels is not None
 
-    def geometry(self, dtype: np.dtype = np.dtype(np.float32)) -> Geometry:
+    def geometry(self, dtype: np.dtype) -> Geometry:
         """Where samples are taken, as the kernels read it."""
         grid, domain = self.occupancy, self.field.domain
         lower, upper = domain.bounds.double().numpy()
         clip = grid.clip.double().numpy().ravel()
         step = [self.near, self.far, self.step, self.cone, 1e9 if self.cone else self.step]
         march = np.concatenate([lower, 1 / (upper - lower), clip, step]).astype(dtype)
-        return Geometry(
-            np.array([domain.code, grid.resolution]), march, grid.distances.numpy()
-        )
+        return Geometry(np.array([domain.code, grid.resolution]), march, grid.distances.numpy())
 
     def forward(
         self,
@@ -136,7 +134,7 @@ class VolumeRenderer(nn.Module):
         extras = {"distortion": out[:, 5], "n_samples": n_samples}
         return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
 
-    def step_size(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    def step_size(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Length of a marching step at world points, seen from the middle of the domain."""
         if self.cone == 0:
             return x.new_full((len(x),), self.step)
@@ -156,7 +154,7 @@ class VolumeRenderer(nn.Module):
         i: int,
         background: Tensor | None = None,
         modes: tuple[str, ...] = ("rgb",),
-        appearance: Float[Tensor, "a"] | None = None,
+        appearance: Float[Tensor, " a"] | None = None,
     ) -> Render:
         """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
         rays = cameras.image_rays(i)
@@ -177,7 +175,7 @@ class VolumeRenderer(nn.Module):
         return Render(rgb, opacity, depth, normals, {"n_samples": samples})
 
     def surface_normals(
-        self, rays: Rays, depth: Float[Tensor, "r"], eps: float | None = None
+        self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None
     ) -> Float[Tensor, "r 3"]:
         """Unit normals where rays meet the surface: minus the density's direction of growth.
 
