@@ -63,7 +63,7 @@ def _file_digest(path: str) -> str:
 
 
 def _name(value: Any) -> str:
-    """What tells a binding from others: a block function's module, name and source, or the value."""
+    """What tells a binding from others: a block function's module, name, source; or the value."""
     function = getattr(value, "py_func", None)
     if function is None:
         return repr(value)
