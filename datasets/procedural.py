@@ -84,11 +84,11 @@ def procedural_shapes() -> Shapes:
             turn=0.45,
             rounding=0.03,
         ),
-        Shape(CONE, number["mint"], (0.24, 0.62, FLOOR + 0.17), (0.17, 0.05, 0.42)),
+        Shape(CONE, number["mint"], (0.28, 0.68, FLOOR + 0.17), (0.17, 0.05, 0.42)),
         Shape(TORUS, number["iron"], (-0.16, -0.62, FLOOR + 0.187), (0.17, 0.017), (0.5, 1, 0)),
         *_ladder(number["wood"]),
         *_lamp(number["iron"], number["lamp"]),
-        ball("plum", -0.05, -0.36, 0.09),
+        ball("plum", -0.05, -0.42, 0.09),
         ball("sky", 0.13, -0.66, 0.07),
         ball("rose", -0.42, 0.66, 0.12),
     ]
