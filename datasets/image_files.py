@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +71,10 @@ def list_images(folder: Path) -> list[Path]:
 
 def relative_name(path: Path, folder: Path) -> str:
     """What an image is called: its path inside the data's folder, with forward slashes."""
-    return Path(os.path.relpath(path, folder)).as_posix()
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return path.as_posix()
 
 
 def is_file(path: Path) -> bool:
@@ -132,10 +134,8 @@ def _tail(path: Path) -> bytes:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An image file; all the ways in which it can be broken raise InputError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                yield image
+        with Image.open(path) as image:
+            yield image
     except InputError:
         raise
     except BROKEN as error:

@@ -8,7 +8,11 @@ recorded size; `auto` for the largest that has no side above `AUTO_SIDE` pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from polyfield.cameras.cameras import Cameras
 from polyfield.datasets.image_files import (
@@ -72,10 +76,24 @@ def auto_factor(cameras: Cameras) -> int:
     return factor
 
 
+def shrunk_sizes(cameras: Cameras, factor: int) -> np.ndarray:
+    """Widths and heights [n,2] at 1/factor of those of the cameras, rounded."""
+    return cameras.scaled(1 / factor).size.numpy()
+
+
+def resized(cameras: Cameras, sizes: np.ndarray) -> Cameras:
+    """Cameras of the same images at other sizes [n,2]; intrinsics follow the exact ratios."""
+    size = torch.from_numpy(sizes)
+    ratio = size.double() / cameras.size
+    return replace(cameras, intrinsics=cameras.intrinsics * ratio.repeat(1, 2), size=size)
+
+
 def choose_files(
     candidates: Sequence[Sequence[Path]], cameras: Cameras, downscale: int | None, source: Path
-) -> tuple[list[ImageFile], int]:
-    """The n image files to decode, and the factor that the result is to have.
+) -> tuple[list[ImageFile], np.ndarray]:
+    """The n image files to decode, and the sizes [n,2] that the result is to have.
+
+    Files of the very factor that is wanted stay as they are, however their sizes were rounded.
 
     Args:
         candidates: the n files in each resolution, the format's own first.
@@ -106,27 +124,29 @@ def choose_files(
     factor, best = max(fitting, key=lambda pair: (pair[0], -pair[1]))
     headers = read_headers(complete[best])
     _check_sizes(headers, cameras, factor, source)
-    return headers, wanted
+    if factor == wanted:
+        return headers, np.array([(header.width, header.height) for header in headers])
+    return headers, shrunk_sizes(cameras, wanted)
 
 
 def _factor(header: ImageFile, cameras: Cameras, source: Path) -> int:
     """By what whole factor the first image is below its camera."""
     width, height = (int(side) for side in cameras.size[0])
     factor = max(1, round(width / header.width))
-    if not (fits(header.width, width, factor) and fits(header.height, height, factor)):
+    if not (_fits(header.width, width, factor) and _fits(header.height, height, factor)):
         raise _wrong_size(header, width, height, 1, source)
     return factor
 
 
-def _check_sizes(headers: Sequence[ImageFile], cameras: Cameras, factor: int, source: Path) -> None:
-    for header, (width, height) in zip(headers, cameras.size.tolist()):
-        if not (fits(header.width, width, factor) and fits(header.height, height, factor)):
-            raise _wrong_size(header, width, height, factor, source)
-
-
-def fits(side: int, recorded: int, factor: int) -> bool:
+def _fits(side: int, recorded: int, factor: int) -> bool:
     """Whether a side is that of a camera shrunk by a factor, rounded in any direction."""
     return abs(side * factor - recorded) < factor
+
+
+def _check_sizes(headers: Sequence[ImageFile], cameras: Cameras, factor: int, source: Path) -> None:
+    for header, (width, height) in zip(headers, cameras.size.tolist()):
+        if not (_fits(header.width, width, factor) and _fits(header.height, height, factor)):
+            raise _wrong_size(header, width, height, factor, source)
 
 
 def _wrong_size(

@@ -22,7 +22,7 @@ from polyfield.datasets.image_files import (
 )
 from polyfield.datasets.images import Images
 from polyfield.datasets.resample import resize_depth, shrink_mask, shrink_photo
-from polyfield.datasets.resolution import auto_factor, choose_files
+from polyfield.datasets.resolution import auto_factor, choose_files, resized, shrunk_sizes
 from polyfield.errors import InputError
 
 Decode = Callable[[int], np.ndarray]
@@ -37,7 +37,7 @@ class Stacks:
         cut_out: whether alpha tells an object from what is around it.
         images: uint8, c = 3 or 4.
         masks: 0 where a pixel is to be ignored.
-        depth: z-depth of an image in source units at the size of the image; None without depths.
+        depth: z-depth of an image in source units, at a size of its own; None without depths.
     """
 
     cameras: Cameras
@@ -50,13 +50,13 @@ class Stacks:
         """Depth maps in units of which a source unit has `scale`; what is no distance becomes 0."""
         if self.depth is None:
             return None
-        read = self.depth
+        read, sizes = self.depth, self.images.sizes
 
         def decode(i: int) -> np.ndarray:
-            depth = read(i) * np.float32(scale)
+            depth = resize_depth(read(i), _size(sizes, i)) * np.float32(scale)
             return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
 
-        return Images(self.images.names, self.images.sizes, 1, decode, np.float32)
+        return Images(self.images.names, sizes, 1, decode, np.float32)
 
 
 def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks:
@@ -71,96 +71,112 @@ def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks
         InputError: for files that are missing, broken, or of another size than they should be.
     """
     if capture.images is not None:
-        files = None
-        factor = factor or auto_factor(capture.cameras)
+        files: list[ImageFile] = []
+        sizes = shrunk_sizes(capture.cameras, factor or auto_factor(capture.cameras))
         has_alpha = capture.images.channels == 4
     else:
-        files, factor = choose_files(capture.files, capture.cameras, factor, capture.source)
-        has_alpha = _alpha(files, background)
-    cameras = capture.cameras if factor == 1 else capture.cameras.scaled(1 / factor)
-    sizes = cameras.size.numpy()
-    keep_alpha = has_alpha and background not in ("none", "ignore")
-    mode = "RGBA" if keep_alpha else "RGB"
-    images = capture.images
-    if images is None or factor > 1 or images.channels != len(mode):
-        photo = _photo_reader(capture, files, mode)
-        images = Images(
-            capture.names, sizes, len(mode), lambda i: shrink_photo(photo(i), _size(sizes, i))
-        )
-    mask = _mask_reader(capture, files, sizes, has_alpha and background == "ignore")
-    masks = None
-    if mask is not None:
-        masks = Images(capture.names, sizes, 1, lambda i: shrink_mask(mask(i), _size(sizes, i)))
-    depth = _depth_reader(capture, sizes)
-    resized_depth = None
-    if depth is not None:
-        resized_depth = lambda i: resize_depth(depth(i), _size(sizes, i))  # noqa: E731
+        files, sizes = choose_files(capture.files, capture.cameras, factor, capture.source)
+        has_alpha = _all_have_alpha(files, background)
     cut_out = has_alpha and background != "none"
-    return Stacks(cameras, cut_out, images, masks, resized_depth)
+    mode = "RGBA" if cut_out and background != "ignore" else "RGB"
+    return Stacks(
+        cameras=resized(capture.cameras, sizes),
+        cut_out=cut_out,
+        images=_photos(capture, files, sizes, mode),
+        masks=_masks(capture, files, sizes, from_alpha=cut_out and background == "ignore"),
+        depth=_depth_reader(capture),
+    )
 
 
 def _size(sizes: np.ndarray, i: int) -> tuple[int, int]:
     return int(sizes[i, 0]), int(sizes[i, 1])
 
 
-def _alpha(files: list[ImageFile], background: str) -> bool:
-    """Whether the images have alpha: all, or none."""
-    with_alpha = [file for file in files if file.alpha]
-    if with_alpha and len(with_alpha) < len(files) and background != "none":
-        without = [file for file in files if not file.alpha]
+def _all_have_alpha(files: list[ImageFile], background: str) -> bool:
+    """Whether all images have alpha; some having it is an error, unless it is dropped."""
+    with_alpha = [file.path.name for file in files if file.alpha]
+    without = [file.path.name for file in files if not file.alpha]
+    if with_alpha and without and background != "none":
         raise InputError(
             "some images have alpha and others have not",
-            file=without[0].path.parent,
-            found=f"{len(with_alpha)} with ({first_names(f.path.name for f in with_alpha)}) and "
-            f"{len(without)} without ({first_names(f.path.name for f in without)})",
+            file=files[0].path.parent,
+            found=f"{len(with_alpha)} with ({first_names(with_alpha)}) and "
+            f"{len(without)} without ({first_names(without)})",
             expected="all or none",
             hint="background=none drops the alpha",
         )
     return bool(with_alpha)
 
 
-def _photo_reader(capture: Capture, files: list[ImageFile] | None, mode: str) -> Decode:
-    if files is not None:
-        return lambda i: decode_photo(files[i].path, mode)
-    images = capture.images
-    assert images is not None
-    return lambda i: images[i][..., : len(mode)]
+def _photos(capture: Capture, files: list[ImageFile], sizes: np.ndarray, mode: str) -> Images:
+    """The photos at `sizes` [n,2]; mode RGB or RGBA."""
+    channels, stored = len(mode), capture.images
+    if stored is None:
+        return Images(
+            capture.names,
+            sizes,
+            channels,
+            lambda i: shrink_photo(decode_photo(files[i].path, mode), _size(sizes, i)),
+        )
+    if stored.channels == channels and (stored.sizes == sizes).all():
+        return stored
+    return Images(
+        capture.names,
+        sizes,
+        channels,
+        lambda i: shrink_photo(stored[i][..., :channels], _size(sizes, i)),
+    )
 
 
-def _mask_reader(
-    capture: Capture, files: list[ImageFile] | None, sizes: np.ndarray, from_alpha: bool
-) -> Decode | None:
+def _masks(
+    capture: Capture, files: list[ImageFile], sizes: np.ndarray, from_alpha: bool
+) -> Images | None:
+    """What masks, and alpha where it is one, leave valid, at `sizes` [n,2]."""
     readers: list[Decode] = []
     if capture.masks is not None:
         readers.append(capture.masks.__getitem__)
     if capture.mask_files is not None:
         paths = capture.mask_files
-        for i, header in enumerate(read_headers(paths, "masks")):
-            found = (header.width, header.height)
-            recorded = _size(capture.cameras.size.numpy(), i)
-            if found not in (recorded, _size(sizes, i)):
-                raise InputError(
-                    "mask of another size than its image",
-                    file=header.path,
-                    field="size",
-                    found=f"{found[0]}x{found[1]}",
-                    expected=f"{recorded[0]}x{recorded[1]}, as {capture.names[i]}",
-                )
+        _check_mask_sizes(capture, read_headers(paths, "masks"), files, sizes)
         readers.append(lambda i: decode_mask(paths[i]))
-    if from_alpha and files is not None:
-        readers.append(lambda i: decode_alpha_mask(files[i].path))
-    elif from_alpha and capture.images is not None:
+    if from_alpha and capture.images is not None:
         images = capture.images
         readers.append(lambda i: np.where(images[i][..., 3:] > 127, 255, 0).astype(np.uint8))
+    elif from_alpha:
+        readers.append(lambda i: decode_alpha_mask(files[i].path))
     if not readers:
         return None
-    return lambda i: np.minimum.reduce([shrink_mask(read(i), _size(sizes, i)) for read in readers])
+
+    def decode(i: int) -> np.ndarray:
+        return np.minimum.reduce([shrink_mask(read(i), _size(sizes, i)) for read in readers])
+
+    return Images(capture.names, sizes, 1, decode)
 
 
-def _depth_reader(capture: Capture, sizes: np.ndarray) -> Decode | None:
+def _check_mask_sizes(
+    capture: Capture, masks: list[ImageFile], files: list[ImageFile], sizes: np.ndarray
+) -> None:
+    """A mask is as large as its camera, as the file of its photo, or as what that shrinks to."""
+    recorded = capture.cameras.size.numpy()
+    for i, mask in enumerate(masks):
+        fitting = {_size(recorded, i), _size(sizes, i)}
+        fitting |= {(file.width, file.height) for file in files[i : i + 1]}
+        if (mask.width, mask.height) not in fitting:
+            width, height = _size(recorded, i)
+            raise InputError(
+                "mask of another size than its image",
+                file=mask.path,
+                field="size",
+                found=f"{mask.width}x{mask.height}",
+                expected=f"{width}x{height}, as {capture.names[i]}",
+            )
+
+
+def _depth_reader(capture: Capture) -> Decode | None:
+    """What reads a depth map in source units; its size may be any of the photo's proportions."""
     if capture.depths is not None:
         return capture.depths.__getitem__
-    if capture.depth_files is None:
+    if capture.depth_files is None or capture.depth_scale is None:
         return None
     paths, scales = capture.depth_files, capture.depth_scale
     check_present(paths, "depth maps")
@@ -174,5 +190,4 @@ def _depth_reader(capture: Capture, sizes: np.ndarray) -> Decode | None:
                 found=f"{found[0]}x{found[1]}",
                 expected=f"the proportions of {width}x{height}, as {capture.names[i]}",
             )
-    assert scales is not None
     return lambda i: decode_depth(paths[i]) * np.float32(scales[i])

@@ -79,6 +79,19 @@ def test_smaller_photos_beside(world, folder):
     assert quarter.cameras.intrinsics[0].tolist() == [5, 5, 3, 2]
 
 
+@pytest.mark.parametrize("size", [(5, 3), (5, 4)], ids=["rounded", "rounded up"])
+def test_files_of_the_wanted_factor_are_not_resampled(world, folder, size):
+    """24 x 16 by 5 is 4.8 x 3.2; whoever made the files has chosen how to round."""
+    width, height = size
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    for i in range(10):
+        world.save(folder / "images_5" / f"{i:03d}.png", noise)
+    scene = load_scene(folder, downscale=5)
+    assert (scene.images[3] == noise).all()
+    expected = [20 * width / 24, 20 * height / 16, width / 2, height / 2]
+    np.testing.assert_allclose(scene.cameras.intrinsics[0], expected)
+
+
 def test_only_smaller_photos(world, folder):
     shutil.rmtree(folder / "images")
     for i in range(10):
