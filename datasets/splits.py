@@ -53,9 +53,8 @@ def split_images(
         raise InputError(
             "no images to train on", file=source, field="split", found=f"{rule} of {n} images"
         )
-    return {"test": torch.empty(0, dtype=torch.int64)} | {
-        name: torch.tensor(part, dtype=torch.int64) for name, part in splits.items()
-    }
+    splits = {"train": splits["train"], "test": splits.get("test", []), **splits}
+    return {name: torch.tensor(part, dtype=torch.int64) for name, part in splits.items()}
 
 
 def _disjoint(splits: dict[str, list[int]], source: Path) -> dict[str, list[int]]:
