@@ -6,6 +6,7 @@
 #            would otherwise bring the newest CUDA build. Another one, for instance:
 #            make demo TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 #   WHEEL    install this wheel instead of the working tree
+#   DATA, PEERS   for `make bench`: folders with evaluation scenes, and with other people's code
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,7 +33,8 @@ lint: $(VENV)/installed-test
 	  && MYPYPATH="$$links" $(BIN)/mypy --package polyfield
 
 bench: $(VENV)/installed
-	$(BIN)/polyfield bench
+	$(BIN)/polyfield bench out=benchmarks/measured file=RESULTS.md $(if $(DATA),data='$(DATA)') \
+	  $(if $(PEERS),peers='$(PEERS)')
 
 install: $(VENV)/installed
 
