@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.errors import InputError
 from polyfield.kernels.encode import EncoderKernels
 
 
@@ -30,6 +31,8 @@ class Backbone(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
+        if not 1 <= in_dim <= 4:
+            raise InputError(field="field.in_dim", found=in_dim, expected="1 to 4")
         self.in_dim, self.out_dim = in_dim, out_dim
 
     @property
