@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from polyfield.errors import InputError
 from polyfield.kernels import color, render
-from polyfield.kernels.spherical_harmonics import spherical_harmonics
+from polyfield.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
 from polyfield.kernels.volume import DecoderKernels
 
 ACTIVATIONS = {"exp": render.EXP, "softplus": render.SOFTPLUS}
@@ -73,6 +73,12 @@ class RadianceDecoder(nn.Module):
                 expected="mlp",
                 hint="spherical harmonics cannot take a code",
             )
+        if not 0 <= sh_degree <= MAX_DEGREE:
+            raise InputError(
+                field="decoder.sh_degree", found=sh_degree, expected=f"0 to {MAX_DEGREE}"
+            )
+        if trunk is None and not 1 <= summed <= in_dim:
+            raise InputError(field="decoder.summed", found=summed, expected=f"1 to {in_dim}")
         self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
         self.activation, self.shift, self.code_dim = activation, float(shift), code_dim
         self.harmonics = (sh_degree + 1) ** 2
