@@ -58,7 +58,7 @@ def _signature(table: Any, index: Any, weight: Any, dense: Any, features: Any, c
     literal = isinstance(features, types.IntegerLiteral) and isinstance(
         corners, types.IntegerLiteral
     )
-    if not literal:
+    if not literal or not table.dtype == weight.dtype == dense.dtype:
         return None
     return types.void(table, index, weight, types.intp, dense, types.intp, features, corners)
 
