@@ -56,7 +56,7 @@ def density_sweep(
     values = params.detach().numpy()
     with launch():
         run(
-            np.ascontiguousarray(x.detach().numpy()), values, encoder.ints,
+            np.ascontiguousarray(x.detach().numpy(), values.dtype), values, encoder.ints,
             encoder.floats_as(values.dtype), kernels.density_parts, encoder.width,
             trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width, decoder.activation,
             values.dtype.type(decoder.shift), out.numpy(),
