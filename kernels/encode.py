@@ -75,7 +75,7 @@ class EncoderKernels:
 
     def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, " p"]) -> Tensor:
         """Features [n, width] of points x in the unit cube; differentiable in both."""
-        return _Encode.apply(x, params, self)
+        return _Encode.apply(x.to(params.dtype), params, self)
 
 
 class _Encode(torch.autograd.Function):
