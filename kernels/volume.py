@@ -154,8 +154,8 @@ class VolumeKernels:
         decoder, encoder = self.decoder, self.encoder
         run = specialise(render.render_forward, **self.shared, color_forward=decoder.color_forward)
         while True:
-            stash.reserve(capacity, threads, self._widths(), dtype)
-            with launch():
+            with launch():  # the scratch too: it is shared with other threads
+                stash.reserve(capacity, threads, self._widths(), dtype)
                 run(
                     origins, directions, jitter, ray_features, *geometry, settings,
                     decoder.activation, params[0], encoder.ints, encoder.floats_as(dtype),
