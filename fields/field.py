@@ -47,7 +47,10 @@ class RadianceField(nn.Module):
         if self.backbone.params.device.type != "cpu":
             return None
         if self._kernels is None or self._kernels.encoder is not self.backbone.kernels:
-            parts = self.backbone.density_parts if self.decoder.summed else None
+            encoder, summed = self.backbone.kernels, self.decoder.summed
+            parts = self.backbone.density_parts if summed else None
+            if parts is not None:  # as many as hold the features that are summed
+                parts = max(parts, -(-summed * encoder.n_parts // encoder.width))
             self._kernels = VolumeKernels(self.backbone.kernels, self.decoder.kernels, parts)
         return self._kernels
 
