@@ -9,6 +9,7 @@ give the same picture and the same gradients, to rounding.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -55,11 +56,11 @@ class VolumeRenderer(nn.Module):
         backend: Literal["auto", "fused", "modular"] = "auto",
     ) -> None:
         super().__init__()
-        if not (step > 0 and 0 <= near < far and cone >= 0 and 0 <= stop < 1):
+        if not (step > 0 and 0 <= near < far < math.inf and cone >= 0 and 0 <= stop < 1):
             raise InputError(
                 field="renderer",
                 found=f"step {step}, near {near}, far {far}, cone {cone}, stop {stop}",
-                expected="step > 0, 0 <= near < far, cone >= 0, 0 <= stop < 1",
+                expected="step > 0, 0 <= near < far, far finite, cone >= 0, 0 <= stop < 1",
             )
         if backend not in ("auto", "fused", "modular"):
             raise InputError(
