@@ -19,6 +19,12 @@ from polyfield.kernels.sweep import density_sweep
 from polyfield.kernels.volume import VolumeKernels
 
 
+def _within(u: Float[Tensor, "n 3"], density: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """The density inside the unit cube, zero outside."""
+    inside = ((u >= 0) & (u < 1)).all(dim=-1)
+    return torch.where(inside, density, torch.zeros_like(density))
+
+
 class RadianceField(nn.Module):
     """Density and view-dependent colour in a region of space.
 
@@ -78,9 +84,7 @@ class RadianceField(nn.Module):
     def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Density at world points, 1 / world unit; zero outside a box."""
         u = self.domain.to_unit(x)
-        density = self.density_at(u)
-        inside = ((u >= 0) & (u < 1)).all(dim=-1)
-        return torch.where(inside, density, torch.zeros_like(density))
+        return _within(u, self.density_at(u))
 
     def density_at(self, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Density at points of the unit cube."""
@@ -96,7 +100,9 @@ class RadianceField(nn.Module):
         codes: Float[Tensor, "n a"] | None = None,
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and colour at world points seen along unit directions."""
-        return self.decode(self.encode(x), directions, codes)
+        u = self.domain.to_unit(x)
+        density, rgb = self.decode(self.backbone(u), directions, codes)
+        return _within(u, density), rgb
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""
