@@ -1,6 +1,6 @@
 """What RESULTS.md is made from, by `polyfield bench`.
 
-A *suite* is a module with a table's NAME, TITLE, NOTE and COLUMNS and a function `cells`. A *cell*
-is one measurement, kept as a JSON with all that it depends on, so that a bench that was stopped
-goes on where it was.
+`catalogue` lists the cells of each suite and budget. A cell is one measurement: a module here with a
+function `measure` and the settings that it is called with. `running` gives each cell a process of its
+own and keeps its outcome as a JSON (`cells`); `results` makes RESULTS.md of these.
 """

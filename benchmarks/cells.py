@@ -1,56 +1,40 @@
-"""Measurements, one JSON each: measured once for a configuration, and kept with where and when."""
+"""Cells and their records: what is measured, and what came of it, one JSON file each.
+
+A record is kept for as long as it says what would be measured now: the same settings (their hash)
+at the same state of the code (`provenance.revision`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polyfield
-from polyfield.commands.installation import machine
+from polyfield.errors import InputError
 from polyfield.training.durable import replace_file
+
+FOLDER = "cells"
+Record = dict[str, Any]
 
 
 class NotRun(Exception):
-    """A cell that cannot be measured here; its text says why."""
+    """A measurement that cannot be taken here; its text says why."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a bench is asked for.
+class Folders:
+    """What a bench is given, each None where it is not.
 
     Attributes:
-        budget: multiplies the seconds of every training.
-        data: a folder with evaluation scenes, or None.
-        peers: a folder with other people's code, or None.
-        out: where cells and runs are kept.
+        data: holds the evaluation data.
+        peers: holds clones of other people's code.
     """
 
-    budget: float
-    data: Path | None
-    peers: Path | None
-    out: Path
-
-    def scene(self, name: str) -> str:
-        """The path of a scene by the name of its folder, wherever it lies below `data`.
-
-        Raises:
-            NotRun: when it is not there.
-        """
-        if name == "procedural":
-            return name
-        if self.data is None:
-            raise NotRun("data=DIR not given")
-        for path in sorted(self.data.rglob(name)):
-            if path.is_dir():
-                return str(path)
-        raise NotRun(f"no {name} in {self.data}")
+    data: Path | None = None
+    peers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,84 +42,74 @@ class Cell:
     """One measurement.
 
     Attributes:
-        suite: the table that it is a row of.
-        name: the row, unique in its table.
-        depends: plain data that decides the outcome; another value is another measurement.
-        measure: takes it; numbers by column.
+        suite: what it belongs to.
+        name: unique, and the name of its file: letters, digits, dots, dashes, underscores.
+        module: of `polyfield.benchmarks`; its `measure` is called.
+        settings: plain data, the arguments of `measure`; other settings are another measurement.
+        data: the scene that it needs, a path below the data folder, passed as `data`.
+        peer: the clone that it needs, a folder below the peers' folder, passed as `peer`.
     """
 
     suite: str
     name: str
-    depends: dict[str, Any]
-    measure: Callable[[], dict[str, Any]]
+    module: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    peer: str | None = None
 
     @property
-    def key(self) -> str:
-        """Twelve hexadecimal digits of the suite, the name and what the cell depends on."""
-        text = json.dumps([self.suite, self.name, self.depends], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+    def hash(self) -> str:
+        """Twelve hexadecimal digits of everything that decides what is measured."""
+        parts = [self.suite, self.name, self.module, dict(self.settings), self.data, self.peer]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def arguments(self, folders: Folders) -> dict[str, Any]:
+        """The settings, and the paths of what the cell needs.
+
+        Raises:
+            NotRun: when that is not there.
+        """
+        found = dict(self.settings)
+        for name, needed, folder in (
+            ("data", self.data, folders.data),
+            ("peer", self.peer, folders.peers),
+        ):
+            if needed is None:
+                continue
+            if folder is None or not (folder / needed).exists():
+                raise NotRun(f"{name} not found: {needed}")
+            found[name] = str((folder / needed).resolve())
+        return found
+
+    def file(self, out: Path) -> Path:
+        """Where the record is."""
+        return out / FOLDER / f"{self.name}.json"
 
 
-def measure_all(
-    cells: Iterable[Cell], out: Path, say: Callable[[str], None] = print
-) -> list[dict[str, Any]]:
-    """Measure the cells that are not measured yet.
-
-    Args:
-        out: where the JSONs are.
-        say: told of every cell.
-
-    Returns:
-        The records, in order: those on disk and those of cells that could not be run.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    records = []
-    for cell in cells:
-        file = out / f"{cell.suite}-{cell.name.replace('/', '_').replace(' ', '_')}-{cell.key}.json"
-        title = f"{cell.suite}: {cell.name}"
-        if file.exists():
-            say(f"{title}: measured before")
-            records.append(json.loads(file.read_text(encoding="utf-8")))
-            continue
-        say(f"{title} ...")
-        record = {"suite": cell.suite, "name": cell.name, "key": cell.key, **provenance()}
-        record["depends"] = cell.depends
-        began = time.perf_counter()
-        try:
-            record["numbers"] = cell.measure()
-        except NotRun as reason:
-            say(f"{title}: not run, {reason}")
-            records.append({**record, "not_run": str(reason)})
-            continue
-        record["seconds"] = round(time.perf_counter() - began, 1)
-        replace_file(file, (json.dumps(record, indent=1) + "\n").encode())
-        records.append(record)
-    return records
-
-
-def provenance() -> dict[str, Any]:
-    """Where and when something is measured, and of what."""
-    facts = machine()
-    return {
-        "version": polyfield.__version__,
-        "commit": commit(),
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": f"{facts['processor']}, {facts['cores']} cores, {facts['vectors']}",
-    }
-
-
-def commit() -> str:
-    """The commit of this working tree, `+` where it was changed since; "installed" for a wheel."""
-    root = Path(str(polyfield.__file__)).parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
+def read_record(file: Path) -> Record | None:
+    """A record, None where there is none or none that can be read."""
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve():
-            return "installed"
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "installed"
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("values"), dict) else None
+
+
+def write_record(file: Path, record: Record) -> None:
+    """Write a record whole or not at all.
+
+    Raises:
+        InputError: when the folder cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("cannot write", file=file.parent, found=error.strerror) from error
+    replace_file(file, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def is_current(record: Record | None, cell: Cell, revision: str) -> bool:
+    """Whether a record says what measuring the cell now would."""
+    if record is None:
+        return False
+    return record.get("hash") == cell.hash and record.get("commit") == revision

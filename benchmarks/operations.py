@@ -1,130 +1,163 @@
-"""The compiled operations beside plain torch, and the fused step beside the composed one."""
+"""Cells of march, composite and Adam: ours, plain torch, and what memory bandwidth allows.
+
+Letters: r rays, n samples, p parameters. The bytes of an operation are those of its inputs and outputs,
+each once; copying a large array beside it says how fast these could at best be moved.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from polyfield.benchmarks.cells import Cell, Settings
+from polyfield.benchmarks.timing import Contender, Watch, copying, interleaved, once
+from polyfield.benchmarks.torch_composite import composite as torch_composite
+from polyfield.fields import Domain, HashGrid, RadianceDecoder, RadianceField
+from polyfield.kernels.adam import adam_step
+from polyfield.kernels.packed import Samples, composite, march_packed
+from polyfield.kernels.packed_reference import march_reference
+from polyfield.kernels.volume import Geometry
+from polyfield.renderers import OccupancyGrid, VolumeRenderer
 
-NAME = "operations"
-TITLE = "Operations"
-NOTE = (
-    "Milliseconds, median of 7 after 2. The reference is the plain torch twin; for the render "
-    "step, the same operations composed through autograd."
-)
-COLUMNS = {
-    "milliseconds": ("compiled ms", ".2f"),
-    "reference": ("reference ms", ".2f"),
-    "ratio": ("ratio", ".1f"),
-}
-POINTS = 262144
-
-
-def cells(settings: Settings) -> list[Cell]:
-    """Encodings forward and with backward, Adam, and a training step's rendering."""
-    made = []
-    for name, field in (("hash grid 16x2, 2^19", big_hash), ("hash grid, default", default_hash)):
-        for backward in (False, True):
-            label = "forward and backward" if backward else "forward"
-
-            def measure(field: Any = field, backward: bool = backward) -> dict[str, float]:
-                return encoding(field(), backward)
-
-            depends = {"points": POINTS}
-            made.append(Cell(NAME, f"{name}, {POINTS:,} points, {label}", depends, measure))
-    made.append(Cell(NAME, "Adam, 4 M parameters, 10 % with a gradient", {}, adam))
-    made.append(Cell(NAME, "render step, default field, forward and backward", {}, render_step))
-    return made
+STOP = 1e-3
+LINE = 16  # float32 in a cache line
+FLOAT = 4  # bytes
 
 
-def big_hash() -> Any:
-    """instant-ngp's own size."""
-    from polyfield.fields import HashGrid
+def measure(rays: int, parameters: int, repetitions: int) -> dict[str, Any]:
+    """Rows of milliseconds and bytes, and the bandwidth of copying.
 
-    return HashGrid(levels=16, features=2, log2_entries=19, max_resolution=2048)
-
-
-def default_hash() -> Any:
-    """The size of `field=hash`."""
-    from polyfield.fields import HashGrid
-
-    return HashGrid()
-
-
-def median_ms(function: Callable[[], Any], repeats: int = 7) -> float:
-    """Median milliseconds of a call, after two that are not counted."""
-    times = []
-    for _ in range(2 + repeats):
-        began = time.perf_counter()
-        function()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times[2:])
+    Args:
+        rays: r, of marching and compositing.
+        parameters: p, of Adam; a multiple of 16.
+    """
+    rows = [marching(rays), compositing(rays), *adam(parameters)]
+    copy, moved = copying()
+    for row in rows:
+        times = interleaved({**row.pop("contenders"), "copy": copy}, repetitions)
+        row["bandwidth"] = moved / times.pop("copy")["total"]["best"] / 1e6
+        row["times"] = times
+    return {"rows": rows}
 
 
-def compared(compiled: Callable[[], Any], reference: Callable[[], Any]) -> dict[str, float]:
-    """Both in milliseconds, and how many times the second takes."""
-    ours, theirs = median_ms(compiled), median_ms(reference, repeats=3)
-    return {"milliseconds": ours, "reference": theirs, "ratio": theirs / ours}
+def shell(n_rays: int) -> tuple[Tensor, Tensor, Tensor, Geometry]:
+    """Rays at a thick spherical shell in a box, as after some training.
 
-
-def encoding(backbone: Any, backward: bool) -> dict[str, float]:
-    """A backbone at random points by both twins."""
-    x = torch.rand(POINTS, 3, generator=torch.Generator().manual_seed(0))
-    weights = torch.ones(POINTS, backbone.out_dim)
-
-    def run(twin: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        if not backward:
-            with torch.no_grad():
-                twin(x)
-            return
-        backbone.zero_grad(set_to_none=True)
-        twin(x).backward(weights)
-
-    return compared(lambda: run(backbone.forward), lambda: run(backbone.reference))
-
-
-def adam() -> dict[str, float]:
-    """A sparse step of our Adam and a dense one of torch's."""
-    from polyfield.training.optimizers import Adam
-
+    Returns:
+        Origins [r, 3] at distance 4 and directions [r, 3] into the box [-1.5, 1.5]^3, jitter [r], and
+        where samples are taken.
+    """
     generator = torch.Generator().manual_seed(0)
-    parameter = torch.nn.Parameter(torch.zeros(1 << 22))
-    gradient = torch.randn(1 << 22, generator=generator)
-    gradient *= torch.rand(1 << 22, generator=generator) < 0.1
-    ours = Adam([{"params": [parameter], "sparse": True}])
-    theirs = torch.optim.Adam([parameter], fused=True)
+    domain = Domain([[-1.5] * 3, [1.5] * 3])
+    backbone = HashGrid(levels=1, log2_entries=10, generator=generator)
+    field = RadianceField(domain, backbone, RadianceDecoder(4, generator=generator))
+    occupancy = OccupancyGrid(domain, 64)
+    centres = occupancy.cell_points(torch.arange(64**3), torch.full((64**3, 3), 0.5))
+    radius = torch.linalg.vector_norm(centres, dim=1)
+    occupancy.values.copy_((radius > 0.9) & (radius < 1.1))
+    occupancy.refresh()
+    origins = torch.randn(n_rays, 3, generator=generator)
+    origins = 4 * torch.nn.functional.normalize(origins, dim=1)
+    targets = torch.rand(n_rays, 3, generator=generator) * 2.4 - 1.2
+    directions = torch.nn.functional.normalize(targets - origins, dim=1)
+    renderer = VolumeRenderer(field, occupancy, step=3 / 256, far=8.0)
+    jitter = torch.rand(n_rays, generator=generator)
+    return origins, directions, jitter, renderer.geometry(np.dtype(np.float32))
 
-    def run(optimizer: torch.optim.Optimizer) -> None:
-        parameter.grad = gradient.clone()
-        optimizer.step()
 
-    return compared(lambda: run(ours), lambda: run(theirs))
+def marching(n_rays: int) -> dict[str, Any]:
+    """From rays to packed samples."""
+    rays = shell(n_rays)
+    samples = march_packed(*rays)
+    read = n_rays * 7 * FLOAT + rays[3].distances.nbytes
+    return {
+        "operation": "march",
+        "of": f"{n_rays:,} rays, {len(samples.t):,} samples",
+        "bytes": read + sum(tensor.numel() * tensor.element_size() for tensor in samples),
+        "contenders": {
+            "polyfield": once(lambda: march_packed(*rays)),
+            "torch": once(lambda: march_reference(*rays)),
+        },
+    }
 
 
-def render_step() -> dict[str, float]:
-    """1024 rays of the built-in scene through a field of that size, trained for a little while."""
-    import polyfield
-
-    config = polyfield.configuration("data=procedural", "trainer.max_steps=200")
-    scene = polyfield.load_scene("procedural")
-    task: Any = polyfield.build_task(config, scene)
+def compositing(n_rays: int) -> dict[str, Any]:
+    """From density and colour of samples to rays, and back."""
+    samples = march_packed(*shell(n_rays))
+    n = len(samples.t)
     generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(task.module.parameters(), lr=1e-2)
-    for step in range(200):
-        task.before_step(step, step / 200, generator)
-        optimizer.zero_grad()
-        task.loss(step, step / 200, generator).loss.backward()
-        optimizer.step()
-    rays = task.sampler.sample(1024, generator).rays
+    density = torch.rand(n, generator=generator) * 60
+    rgb = torch.rand(n, 3, generator=generator)
+    d_out = torch.randn(n_rays, 6, generator=generator)
 
-    def run(backend: str) -> None:
-        task.renderer.backend = backend
-        task.module.zero_grad(set_to_none=True)
-        task.renderer(rays, torch.ones(3), generator=generator).rgb.sum().backward()
+    def contender(run: Callable[[Tensor, Tensor, Samples, float], Tensor]) -> Contender:
+        inputs = (density.clone().requires_grad_(), rgb.clone().requires_grad_())
 
-    return compared(lambda: run("fused"), lambda: run("modular"))
+        def turn(watch: Watch) -> None:
+            for tensor in inputs:
+                tensor.grad = None
+            with watch.phase("forward"):
+                out = run(*inputs, samples, STOP)
+            with watch.phase("backward"):
+                out.backward(d_out)
+
+        return turn
+
+    # Forward reads density, colour, t, dt; backward reads them again and writes two gradients.
+    return {
+        "operation": "composite, forward and backward",
+        "of": f"{n_rays:,} rays, {n:,} samples",
+        "bytes": FLOAT * (n * (6 + 6 + 4) + 3 * 6 * n_rays),
+        "contenders": {
+            "polyfield": contender(composite),
+            "torch": contender(torch_composite),
+        },
+    }
+
+
+def adam(parameters: int) -> list[dict[str, Any]]:
+    """A step where all entries have a gradient, and one where a tenth of the lines have."""
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.randn(parameters, generator=generator)
+    lines = torch.rand(parameters // LINE, 1, generator=generator) < 0.1
+    sparse = (dense.view(-1, LINE) * lines).flatten()
+    touched = int(lines.sum()) * LINE
+    rows = []
+    for of, gradient, skip in (
+        ("every entry has a gradient", dense, False),
+        ("a tenth has a gradient", sparse, True),
+    ):
+        # Touched entries: gradient, value and two moments are read, the latter three written.
+        n_bytes = FLOAT * (7 * touched + (parameters - touched) if skip else 7 * parameters)
+        contenders = {
+            "polyfield": adam_contender(gradient, skip),
+            "torch": torch_adam_contender(gradient, fused=True),
+            "torch, not fused": torch_adam_contender(gradient, fused=False),
+        }
+        of = f"{parameters:,} parameters, {of}"
+        rows.append({"operation": "Adam", "of": of, "bytes": n_bytes, "contenders": contenders})
+    return rows
+
+
+def adam_contender(gradient: Tensor, skip_zero: bool) -> Contender:
+    """Our step on parameters of its own."""
+    parameter, m, v = (torch.zeros_like(gradient) for _ in range(3))
+
+    def step() -> None:
+        adam_step(
+            parameter, gradient, m, v, lr=1e-2, beta1=0.9, beta2=0.99, eps=1e-15, step=1,
+            skip_zero=skip_zero,
+        )  # fmt: skip
+
+    return once(step)
+
+
+def torch_adam_contender(gradient: Tensor, fused: bool) -> Contender:
+    """torch's step on parameters of its own."""
+    parameter = torch.nn.Parameter(torch.zeros_like(gradient))
+    parameter.grad = gradient
+    optimizer = torch.optim.Adam([parameter], lr=1e-2, betas=(0.9, 0.99), eps=1e-15, fused=fused)
+    return once(optimizer.step)

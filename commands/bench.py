@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,28 @@ from polyfield.commands.errors import did_you_mean
 from polyfield.commands.hydra_job import execute, job
 from polyfield.errors import InputError
 
-SUITES = ("startup", "operations", "scenes", "frames", "peers")
-
-HELP = f"""\
+HELP = """\
 polyfield bench: run the benchmarks behind RESULTS.md
 
-usage: polyfield bench [suite=NAME|[NAME,...]] [budget=X] [data=DIR] [peers=DIR] [out=DIR]
+usage: polyfield bench [suite=NAME] [budget=NAME] [data=DIR] [peers=DIR] [out=DIR]
 
-  suite=[...]            some of {", ".join(SUITES)}; all by default
-  budget=1.0             multiplies the seconds of every training: 0.1 for a look
-  data=DIR               a folder with evaluation scenes (lego_200, fox ...), at any depth
-  peers=DIR              a folder with checkouts of other people's code, such as TensoRF
-  out=bench              where each measurement is kept, and the runs
-  file=bench/RESULTS.md  the tables
+  suite=all              kernels | radiance | startup | all
+  budget=default         quick (about 3 minutes on two idle cores) | default (12) | full (hours)
+  data=DIR               the evaluation data: nerf_synthetic/lego_200, fox, llff_fern, colmap_cup
+  peers=DIR              clones of other people's code: TensoRF
+  out=runs/bench         where the record of each measurement is kept, in OUT/cells
+  file=OUT/RESULTS.md    the tables
+  only=PATTERN           only cells whose name matches, such as step-* or train-fox-*
+  fresh=false            true: measure also what is there
 
-A measurement is kept with its commit, machine and date, and is not taken again: a bench that was
-stopped goes on where it was. Remove its file in `out` to take it anew.
+Each measurement is a cell with a process and a record of its own. What is there of the same commit and
+settings is not measured again, so that a bench that was stopped goes on where it was; with nothing left
+to measure it only writes the tables.
 
 examples:
-  polyfield bench suite=startup
-  polyfield bench suite=[scenes,frames] data=photos budget=0.1
-  polyfield bench data=photos peers=peers
+  polyfield bench suite=kernels budget=quick
+  polyfield bench data=photos budget=quick only='train-*'
+  polyfield bench data=photos peers=clones budget=full out=benchmarks/results file=RESULTS.md
 """
 
 
@@ -43,26 +44,47 @@ def main(words: list[str]) -> None:
 @job
 def run(config: dict[str, Any]) -> None:
     """Measure what is not measured yet and write the tables."""
-    names = config["suite"]
-    for name in names:
-        if name not in SUITES:
-            hint = f"suites: {', '.join(SUITES)}"
-            raise InputError(f"no suite '{name}'{did_you_mean(str(name), SUITES)}", hint=hint)
-    if not config["budget"] > 0:
-        raise InputError(field="budget", found=config["budget"], expected="above 0")
-    folders = {key: Path(config[key]) if config[key] else None for key in ("data", "peers")}
-    for key, folder in folders.items():
-        if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", file=folder, field=key)
-    from polyfield.benchmarks.cells import Settings, measure_all
+    from polyfield.benchmarks import catalogue
+    from polyfield.benchmarks.book import read_book
+    from polyfield.benchmarks.cells import Folders
+    from polyfield.benchmarks.provenance import revision
     from polyfield.benchmarks.results import results
+    from polyfield.benchmarks.running import run_cells
     from polyfield.training.durable import replace_file
 
-    out, file = Path(config["out"]), Path(config["file"])
-    settings = Settings(float(config["budget"]), folders["data"], folders["peers"], out)
-    suites = [importlib.import_module(f"polyfield.benchmarks.{name}") for name in names]
-    cells = [cell for suite in suites for cell in suite.cells(settings)]
-    records = measure_all(cells, out)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(file, results(suites, records).encode())
+    suite = _one_of("suite", config["suite"], (*catalogue.SUITES, "all"))
+    budget = _one_of("budget", config["budget"], catalogue.BUDGETS)
+    folders = Folders(_folder(config, "data"), _folder(config, "peers"))
+    out = Path(config["out"])
+    file = Path(config["file"]) if config["file"] else out / "RESULTS.md"
+    pattern = str(config["only"] or "*")
+    chosen = [cell for cell in catalogue.cells(suite, budget) if fnmatch(cell.name, pattern)]
+    if not chosen:
+        hint = f"cells: {', '.join(cell.name for cell in catalogue.cells(suite, budget))}"
+        raise InputError(field="only", found=pattern, expected="the name of a cell", hint=hint)
+    commit = revision()
+    reasons = run_cells(chosen, out, folders, revision=commit, fresh=config["fresh"])
+    known = [cell.name for each in catalogue.BUDGETS for cell in catalogue.cells("all", each)]
+    book = read_book(out, catalogue.cells("all", budget), known, reasons)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("cannot write", file=file.parent, found=error.strerror) from error
+    replace_file(file, results(book).encode())
     print(f"written   {file}")
+
+
+def _one_of(key: str, value: Any, options: tuple[str, ...]) -> str:
+    if value in options:
+        return str(value)
+    hint = did_you_mean(str(value), options)
+    raise InputError(f"no {key} '{value}'{hint} (choices: {', '.join(options)})")
+
+
+def _folder(config: dict[str, Any], key: str) -> Path | None:
+    if config[key] is None:
+        return None
+    folder = Path(config[key]).expanduser()
+    if not folder.is_dir():
+        raise InputError("no such folder", file=folder, field=key)
+    return folder

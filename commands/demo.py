@@ -53,10 +53,11 @@ def main(words: list[str]) -> None:
 
 def contact_sheet(run: Path) -> Path:
     """Truth, render, error and depth of a few test views in `RUN/renders/contact_sheet.png`."""
+    from polyfield.commands.opening import open_radiance
+    from polyfield.commands.schema import configuration
     from polyfield.export import pictures
-    from polyfield.training.runs import open_run
 
-    _, _, task = open_run(run)
+    task = open_radiance(configuration(f"run={run}", verb="render"))
     rows = []
     for view in task.views("test", ROWS):
         truth, rgb = pictures.picture(view.truth), pictures.picture(view.render.rgb.numpy())

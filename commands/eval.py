@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from polyfield.commands import backbones
 from polyfield.commands.arguments import parse
 from polyfield.commands.hydra_job import execute, job
-from polyfield.errors import InputError
+from polyfield.commands.opening import open_task, run_folder
 
 HELP = """\
 polyfield eval: score a run on views that it has not seen
@@ -20,6 +18,7 @@ usage: polyfield eval run=RUN [key=value ...]
   split=test             test | val | train
   limit=N                at most N images, evenly spread
   pictures=true          truth | render | error | depth of each image, in RUN/renders/eval
+  data=PATH              where the photos lie now, if they were moved
   device=auto            auto | cpu | cuda
   trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
 
@@ -41,20 +40,15 @@ def main(words: list[str]) -> None:
 @job
 def run(config: dict[str, Any]) -> float:
     """Evaluate, write, print; the mean PSNR in dB."""
-    from polyfield.commands.device import choose
     from polyfield.commands.scores import score_table, summary, write_scores
     from polyfield.training import checkpoint
-    from polyfield.training.runs import open_run
 
     folder = run_folder(config)
-    choose(config["device"])
-    trust = [*config["trust"], *backbones.trusted()]
-    which = config["checkpoint"]
-    _, _, task = open_run(folder, which, trust=trust)
+    task = open_task(config)
     split = config["split"]
     out = folder / "renders" / ("eval" if split == "test" else f"eval_{split}")
     scores = task.evaluate(split, out if config["pictures"] else None, config["limit"])
-    scores["step"] = checkpoint.read_state(checkpoint.resolve(folder, which))["step"]
+    scores["step"] = checkpoint.read_state(checkpoint.resolve(folder, config["checkpoint"]))["step"]
     file = write_scores(folder, scores)
     print(score_table(scores))
     print(f"\n{summary(scores)}, {scores['rays_per_second']:,.0f} rays/s")
@@ -63,10 +57,3 @@ def run(config: dict[str, Any]) -> float:
     if config["pictures"]:
         print(f"pictures  {out}")
     return float(scores["psnr"])
-
-
-def run_folder(config: dict[str, Any]) -> Path:
-    """The run that a configuration names."""
-    if config["run"] is None:
-        raise InputError("no run given", hint="run=RUN names the folder of a training")
-    return Path(config["run"])

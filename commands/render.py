@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyfield.commands import backbones
 from polyfield.commands.arguments import parse
-from polyfield.commands.eval import run_folder
 from polyfield.commands.hydra_job import execute, job
+from polyfield.commands.opening import open_radiance, run_folder
 from polyfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...
   raw=false              in a folder, also depth_NNNN.npy: float32 [h,w], the distance along each
                          ray in units of the data, NaN where nothing was hit
   checkpoint=latest      latest | best | a step
+  data=PATH              where the photos lie now, if they were moved; only their views need them
   device=auto            auto | cpu | cuda
   trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
 
@@ -66,22 +66,16 @@ def main(words: list[str]) -> None:
 @job
 def run(config: dict[str, Any]) -> None:
     """Render along a path and say where it is."""
-    from polyfield.commands.device import choose
-    from polyfield.training.runs import open_run
-
-    folder = run_folder(config)
     modes = _modes(config["modes"])
-    out = _out(config, folder)
+    out = _out(config, run_folder(config))
     if config["background"] not in ("auto", "white", "black"):
         found = config["background"]
         raise InputError(field="background", found=found, expected="auto, white or black")
     for name in ("frames", "fps", "scale"):
         if not config[name] > 0:
             raise InputError(field=name, found=config[name], expected="above 0")
-    choose(config["device"])
-    trust = [*config["trust"], *backbones.trusted()]
-    _, scene, task = open_run(folder, config["checkpoint"], trust=trust)
-    cameras = path_cameras(scene, config["path"], config["frames"]).scaled(config["scale"])
+    task = open_radiance(config)
+    cameras = path_cameras(task.scene, config["path"], config["frames"]).scaled(config["scale"])
     views = Views(task, cameras, _background(task, config["background"]), modes)
     began = time.perf_counter()
     write = _write_video if out.suffix == ".mp4" else _write_folder
@@ -107,8 +101,10 @@ def path_cameras(scene: Scene, path: str, frames: int) -> Cameras:
     from polyfield.cameras import files, paths
 
     if path in PATHS:
-        make = {"orbit": paths.orbit, "spiral": paths.spiral, "interpolate": paths.interpolate}
-        return make[path](scene.cameras[scene.splits["train"]], frames)
+        seen = scene.cameras[scene.splits["train"]]
+        if path == "orbit":
+            return paths.orbit(seen, frames)
+        return (paths.spiral if path == "spiral" else paths.interpolate)(seen, frames)
     if path in SPLITS:
         if not len(scene.splits.get(path, ())):
             raise InputError(field="path", found=path, expected=f"a split of {list(scene.splits)}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from polyfield.datasets.detect import check_readable
 from polyfield.datasets.load import load_scene
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
@@ -97,6 +98,7 @@ def open_run(
     which: str | int = "latest",
     *,
     trust: Iterable[str] = (),
+    data: Path | str | None = None,
 ) -> tuple[dict[str, Any], Scene, Task]:
     """A run's configuration, its scene, and its task with the parameters of a checkpoint.
 
@@ -104,12 +106,17 @@ def open_run(
         run: the folder.
         which: "latest", "best" or a step.
         trust: packages besides polyfield whose classes the configuration may name.
+        data: where the data lies now, if it was moved.
 
     Raises:
         InputError: for a run, checkpoint or data that is missing or damaged.
     """
     run = Path(run)
     config = {**read_config(run), "trust": list(trust)}
+    if data is not None:
+        check_readable(Path(data))
+        config["data"] = str(data)
+        config["dataset"] = {**(config.get("dataset") or {}), "path": str(data)}
     path = checkpoint.resolve(run, which)
     snapshot = checkpoint.load(path, training=False)
     scene = open_scene(run, config)

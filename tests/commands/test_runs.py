@@ -213,7 +213,7 @@ def test_a_sweep_numbers_its_jobs(line: Callable, photos: Path, tmp_path: Path) 
         (["eval"], "no run given"),
         (["eval", "-m", "run={trained}"], "only `polyfield train` sweeps"),
         (["eval", "run={trained}", "checkpoint=7"], "checkpoint: found 7, expected latest, best"),
-        (["eval", "run={trained}", "split=val"], "split: found val, expected test or train"),
+        (["eval", "run={trained}", "split=val"], "split: found val, expected "),
         (["render", "run={trained}", "path=nowhere.json"], "path: found nowhere.json, expected"),
         (["render", "run={trained}", "out=a.gif"], "out: found a.gif, expected"),
         (["render", "run={trained}", "modes=[rgb,colour]"], "modes: found colour, expected"),

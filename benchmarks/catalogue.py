@@ -1,0 +1,175 @@
+"""Which cells there are, by suite and budget.
+
+    quick     about 3 minutes on two idle cores: does it work, and roughly how fast is it
+    default   about 12 minutes
+    full      hours: what RESULTS.md is to be read by
+
+A larger budget repeats more and adds cells. Names say what differs between the cells of one suite, so
+that those of all budgets fit into one folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from polyfield.benchmarks.cells import Cell
+from polyfield.commands.choices import choices
+
+SUITES = ("kernels", "radiance", "startup")
+BUDGETS = ("quick", "default", "full")
+
+LEGO = "nerf_synthetic/lego_200"
+SCENES = {
+    "lego_200": LEGO,
+    "lego_400": "nerf_synthetic/lego_400",
+    "fox": "fox",
+    "fern": "llff_fern",
+    "cup": "colmap_cup",
+}
+
+# Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
+DECODERS = {
+    "hash-mlp": ("field=hash", "decoder.color=mlp"),
+    "dense-sh": ("field=dense", "field.channels=28", "decoder.color=sh"),
+    "mlp-sh": ("field=mlp", "decoder.color=sh"),
+}
+FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
+
+# Seconds of training after which a run is scored.
+LOOKS = (
+    *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
+    *(240, 300, 400, 500, 600),
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a budget means to the suite of kernels.
+
+    Attributes:
+        repetitions: of a contender.
+        seconds: of the trainings that only make a field worth measuring.
+        compiled: whether torch.compile is measured too.
+    """
+
+    repetitions: int
+    seconds: float
+    compiled: bool
+
+
+EFFORTS = {
+    "quick": Effort(repetitions=3, seconds=3.0, compiled=False),
+    "default": Effort(repetitions=7, seconds=5.0, compiled=True),
+    "full": Effort(repetitions=15, seconds=20.0, compiled=True),
+}
+
+
+def cells(suite: str, budget: str) -> list[Cell]:
+    """The cells of a suite, or of all.
+
+    Args:
+        suite: one of `SUITES`, or "all".
+        budget: one of `BUDGETS`.
+    """
+    made = {"kernels": kernels, "radiance": radiance, "startup": startup}
+    names = SUITES if suite == "all" else (suite,)
+    return [cell for name in names for cell in made[name](budget)]
+
+
+def kernels(budget: str) -> list[Cell]:
+    """The suite of single operations and of what they come to together."""
+    effort = EFFORTS[budget]
+    hash_grid = {
+        "points": 262144,
+        "levels": 16,
+        "features": 2,
+        "log2_entries": 19,
+        "max_resolution": 2048,
+        "repetitions": effort.repetitions,
+        "compiled": effort.compiled,
+    }
+    # An operation takes milliseconds; more turns cost nothing and find a quiet moment.
+    operations = {
+        "rays": 8192,
+        "parameters": 1 << 23,
+        "repetitions": 4 * effort.repetitions,
+    }
+    frames = {
+        "words": ["field=hash"],
+        "seconds": 2 * effort.seconds,
+        "sizes": [200, 800],
+        "views": 8,
+        "repetitions": effort.repetitions,
+    }
+    steps = {name: [f"field={name}"] for name in field_names(budget)}
+    if budget != "quick":
+        steps.update({name: list(words) for name, words in DECODERS.items()})
+    return [
+        Cell("kernels", "hash-grid", "hash_grid", hash_grid),
+        Cell("kernels", "operations", "operations", operations),
+        *(step(name, words, effort) for name, words in sorted(steps.items())),
+        Cell("kernels", "frames-hash", "frames", frames, data=LEGO),
+    ]
+
+
+def field_names(budget: str) -> list[str]:
+    """The fields that a budget looks at: all choices of the configuration, but for a quick look."""
+    return [n for n in choices("field") if n != "custom" and (budget != "quick" or n in FIRST)]
+
+
+def step(name: str, words: list[str], effort: Effort) -> Cell:
+    """The render step of a field and decoder on lego_200."""
+    settings = {
+        "words": words,
+        "seconds": effort.seconds,
+        "repetitions": 2 * effort.repetitions,
+    }
+    return Cell("kernels", f"step-{name}", "render_step", settings, data=LEGO)
+
+
+def radiance(budget: str) -> list[Cell]:
+    """The suite of trainings."""
+    if budget == "quick":
+        return [training("lego_200", "hash", 10)]
+    made = [training("lego_200", name, 60) for name in field_names(budget)]
+    made.sort(key=lambda cell: "hash" not in cell.name)
+    if budget == "full":
+        made.append(training("lego_200", "hash", 600))
+        made.append(training("lego_400", "hash", 600))
+        made += [training(scene, "hash", 300) for scene in ("fox", "fern", "cup")]
+        made.append(tensorf())
+    return made
+
+
+def training(scene: str, field: str, seconds: float) -> Cell:
+    """One training, of a field with its own defaults."""
+    settings: dict[str, Any] = {
+        "words": [f"field={field}"],
+        "seconds": seconds,
+        "looks": [at for at in LOOKS if at < seconds],
+    }
+    name = f"train-{scene}-{field}-{seconds:g}s"
+    return Cell("radiance", name, "training", settings, data=SCENES[scene])
+
+
+def tensorf() -> Cell:
+    """TensoRF's public code on lego_200, 64^3 to 128^3, 1024 rays, 2000 steps."""
+    settings = {"steps": 2000, "look_every": 100}
+    return Cell("radiance", "peer-tensorf-lego_200", "tensorf", settings, LEGO, "TensoRF")
+
+
+def startup(budget: str) -> list[Cell]:
+    """The suite of waiting: for help, and for the first step."""
+    n = {"quick": 1, "default": 3, "full": 5}[budget]
+    made = [
+        Cell("startup", "help", "startup", {"what": "help", "repetitions": 2 * n + 1}),
+        first_step("lego_200", n),
+    ]
+    return [*made, first_step("fox", n)] if budget == "full" else made
+
+
+def first_step(scene: str, repetitions: int) -> Cell:
+    """From `polyfield train` to its first step, cold and warm."""
+    settings = {"what": "first step", "repetitions": repetitions}
+    return Cell("startup", f"first-step-{scene}", "startup", settings, data=SCENES[scene])

@@ -1,0 +1,36 @@
+"""What a cell's process runs: `python -m polyfield.benchmarks.process QUESTION.json ANSWER.json`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from polyfield.benchmarks.cells import NotRun
+from polyfield.errors import InputError
+
+
+def main(question: Path, answer: Path) -> int:
+    """Call the module's `measure` and write what it returns; the exit status."""
+    asked = json.loads(question.read_text())
+    module = importlib.import_module(f"polyfield.benchmarks.{asked['module']}")
+    found: dict[str, Any]
+    try:
+        from polyfield.benchmarks.provenance import machine
+
+        # Before the measurement, which makes the machine busy itself.
+        found = {"machine": machine()}
+        found["values"] = module.measure(**asked["arguments"])
+    except NotRun as reason:
+        found = {"not_run": str(reason)}
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    answer.write_text(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,122 @@
+"""Taking the measurements that are not there yet, each in a process of its own.
+
+A process of its own gives a cell its own peak memory and a heap that no other cell has been in, and a
+cell that crashes takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from polyfield.benchmarks.cells import (
+    Cell,
+    Folders,
+    NotRun,
+    Record,
+    is_current,
+    read_record,
+    write_record,
+)
+from polyfield.benchmarks.provenance import provenance
+
+Say = Callable[[str], None]
+
+
+def run_cells(
+    cells: Iterable[Cell],
+    out: Path,
+    folders: Folders,
+    *,
+    revision: str,
+    fresh: bool = False,
+    say: Say = print,
+) -> dict[str, str]:
+    """Measure the cells whose record is not of now.
+
+    Args:
+        out: where the records are.
+        revision: the state of the code.
+        fresh: measure also what is there.
+        say: told of every cell.
+
+    Returns:
+        Why not, by the name of each cell that was not measured.
+    """
+    reasons: dict[str, str] = {}
+    for cell in cells:
+        file = cell.file(out)
+        if not fresh and is_current(read_record(file), cell, revision):
+            say(f"{cell.name}: there")
+            continue
+        began = time.perf_counter()
+        try:
+            arguments = cell.arguments(folders)
+            say(f"{cell.name} ...")
+            answer = in_process(cell.module, arguments)
+        except NotRun as reason:
+            reasons[cell.name] = str(reason)
+            say(f"{cell.name}: {reason}")
+            continue
+        seconds = time.perf_counter() - began
+        write_record(file, record_of(cell, answer, revision, seconds))
+        say(f"{cell.name}: {seconds:.0f} s")
+    return reasons
+
+
+def record_of(cell: Cell, answer: dict[str, Any], revision: str, seconds: float) -> Record:
+    """The record of a measurement.
+
+    Args:
+        answer: of `in_process`: "machine" and "values".
+        seconds: that it took.
+    """
+    return {
+        "cell": cell.name,
+        "suite": cell.suite,
+        "settings": dict(cell.settings),
+        "data": cell.data,
+        "hash": cell.hash,
+        **provenance(revision),
+        "machine": answer["machine"],
+        "seconds": round(seconds, 1),
+        "values": answer["values"],
+    }
+
+
+def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call `measure` of a module of this package in a new process.
+
+    Returns:
+        "machine" and "values".
+
+    Raises:
+        NotRun: when it says that it cannot be run here, or fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
+        question, answer = Path(folder) / "question.json", Path(folder) / "answer.json"
+        question.write_text(json.dumps({"module": module, "arguments": arguments}))
+        command = [sys.executable, "-m", "polyfield.benchmarks.process", str(question), str(answer)]
+        done = subprocess.run(
+            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if done.returncode != 0 or not answer.exists():
+            print(done.stdout[-4000:], file=sys.stderr)
+            lines = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
+            raise NotRun(f"failed: {lines[-1]}")
+        found = json.loads(answer.read_text())
+    if "not_run" in found:
+        raise NotRun(found["not_run"])
+    return dict(found)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """That of a process that is measured: as the command line sets it."""
+    return {"OMP_WAIT_POLICY": "passive", **os.environ, **more}

@@ -1,0 +1,96 @@
+"""What the library must reach on two cores, and what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from polyfield.benchmarks.book import Book, Values, seconds_to, sooner
+
+LEGO_MINUTE = "train-lego_200-hash-60s"
+TENSORF = "peer-tensorf-lego_200"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number and its bound.
+
+    Attributes:
+        text: what is measured.
+        cell: where.
+        value: from what the cell found; None where it found none.
+        bound: in `unit`; at_least: else at most.
+        digits: after the point.
+    """
+
+    text: str
+    cell: str
+    value: Callable[[Values], float | None]
+    bound: float
+    unit: str
+    at_least: bool
+    digits: int = 1
+
+    def met(self, value: float) -> bool:
+        """Whether a value is within the bound."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def targets(book: Book) -> Iterator[Target]:
+    """All of them, those of fields by the cells that there are."""
+    minute = book.values(LEGO_MINUTE)
+    yield _reached(30, 20)
+    yield _psnr(LEGO_MINUTE, "lego_200, 60 s", 32)
+    yield _psnr(LEGO_MINUTE, "lego_200, 60 s: the aim", 33)
+    for level in (30.0, 31.5):
+
+        def ratio(theirs: Values, level: float = level) -> float | None:
+            return sooner(minute["looks"], theirs["looks"], level) if minute else None
+
+        text = f"lego_200, {level:g} dB: sooner than TensoRF's code"
+        yield Target(text, TENSORF, ratio, 10, "times", True)
+    for name in book.names("step-"):
+        text = f"render step, {name.removeprefix('step-')}: modular / fused"
+        yield Target(text, name, _modular, 2, "times", False, 2)
+    yield Target("hash grid: plain torch / ours", "hash-grid", _against_torch, 15, "times", True)
+    for size, bound in (("200", 25), ("800", 350)):
+        yield Target(
+            f"frame of lego_200, {size} x {size}", "frames-hash", _frame(size), bound, "ms", False
+        )
+    yield Target("peak memory, fox", "train-fox-hash-300s", _memory, 1.2, "GB", False, 2)
+    yield Target("polyfield --help", "help", lambda v: v["seconds"]["median"], 1, "s", False, 2)
+    first = "first-step-lego_200"
+    yield Target("first step, warm", first, lambda v: v["warm"]["median"], 10, "s", False)
+    yield Target("first step, cold", first, lambda v: v["cold"], 40, "s", False)
+    yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
+    yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
+    yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)
+    yield _psnr("train-fern-hash-300s", "fern, 5 minutes", 23)
+
+
+def _psnr(cell: str, text: str, bound: float) -> Target:
+    return Target(text, cell, lambda v: v["psnr"], bound, "dB", True, 2)
+
+
+def _reached(level: float, bound: float) -> Target:
+    text = f"lego_200, seconds to {level:g} dB"
+    return Target(text, LEGO_MINUTE, lambda v: seconds_to(v["looks"], level), bound, "s", False)
+
+
+def _modular(values: Values) -> float:
+    times = values["times"]
+    return float(times["modular"]["total"]["best"] / times["fused"]["total"]["best"])
+
+
+def _against_torch(values: Values) -> float:
+    times = values["times"]
+    return float(times["torch"]["total"]["best"] / times["polyfield"]["total"]["best"])
+
+
+def _frame(size: str) -> Callable[[Values], float]:
+    return lambda values: float(values["frames"][size]["mean"])
+
+
+def _memory(values: Values) -> float | None:
+    peak = values["peak_memory"]
+    return None if peak is None else peak / 1e9
