@@ -9,38 +9,39 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from numba import prange
 from torch import Tensor
 from torch.nn import functional as F
 
 from polyfield.kernels.blocks import specialise
 from polyfield.kernels.launch import launch
 
-FARTHEST = 16
+FARTHEST = 8
 
 
 def _distances(occupied, distance):  # type: ignore[no-untyped-def]
     R = occupied.shape[0]
     reached, spread = occupied.copy(), np.empty_like(occupied)
-    for i in range(R):
+    for i in prange(R):
         for j in range(R):
             for k in range(R):
                 distance[i, j, k] = 0 if occupied[i, j, k] else FARTHEST
     for n in range(1, FARTHEST):
-        for i in range(R):
+        for i in prange(R):
             for j in range(R):
                 row, out = reached[i, j], spread[i, j]
                 out[0] = row[0] | row[1]
                 out[R - 1] = row[R - 2] | row[R - 1]
                 for k in range(1, R - 1):
                     out[k] = row[k - 1] | row[k] | row[k + 1]
-        for i in range(R):
+        for i in prange(R):
             for j in range(R):
                 below, above = spread[i, max(j - 1, 0)], spread[i, min(j + 1, R - 1)]
                 row, out = spread[i, j], reached[i, j]
                 for k in range(R):
                     out[k] = below[k] | row[k] | above[k]
-        changed = False
-        for i in range(R):
+        changed = 0
+        for i in prange(R):
             for j in range(R):
                 below, above = reached[max(i - 1, 0), j], reached[min(i + 1, R - 1), j]
                 row, out, d = reached[i, j], spread[i, j], distance[i, j]
@@ -50,9 +51,9 @@ def _distances(occupied, distance):  # type: ignore[no-untyped-def]
                     first = np.uint8(out[k] != 0 and d[k] == FARTHEST)
                     d[k] = n if first else d[k]
                     new |= first
-                changed = changed or new != 0
+                changed += new
         reached, spread = spread, reached
-        if not changed:
+        if changed == 0:
             break
 
 
@@ -62,7 +63,7 @@ def cell_distances(occupied: UInt8[Tensor, " c"], resolution: int) -> UInt8[Tens
         return cell_distances_reference(occupied, resolution)
     cube = (resolution,) * 3
     out = torch.empty_like(occupied)
-    run = specialise(_distances, parallel=False)
+    run = specialise(_distances)
     with launch():
         run(occupied.numpy().reshape(cube), out.numpy().reshape(cube))
     return out

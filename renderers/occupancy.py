@@ -26,8 +26,8 @@ class OccupancyGrid(nn.Module):
         threshold: optical thickness of one step above which a cell is occupied.
         decay: of the values at every update.
         every: steps between updates.
-        warmup: steps until which every update visits all cells; afterwards it visits one in eight
-            at random and as many of the occupied ones.
+        warmup: steps until which every update visits all cells; afterwards it visits one in
+            sixteen at random and up to twice as many of the occupied ones.
     """
 
     values: Tensor
@@ -90,7 +90,7 @@ class OccupancyGrid(nn.Module):
         if step < self.warmup:
             cells = torch.arange(n, device=device)
         else:
-            cells = torch.randint(n, (n // 8,), generator=generator, device=device)
+            cells = torch.randint(n, (n // 16,), generator=generator, device=device)
             full = self.occupied.nonzero().flatten()
             if len(full) > n // 8:
                 picks = torch.randint(len(full), (n // 8,), generator=generator, device=device)
@@ -108,7 +108,7 @@ class OccupancyGrid(nn.Module):
         """Derive the binary grid, its distance field and the occupied box from the values."""
         positive = self.values.clamp(min=0)
         threshold = min(self.threshold, float(positive.mean()))
-        occupied = positive > threshold
+        occupied = ~(positive <= threshold)  # what is no number is looked at, not hidden
         if not bool(occupied.any()):  # never empty: keep the densest cells
             occupied = positive >= positive.max()
         self.occupied.copy_(occupied)
