@@ -33,7 +33,7 @@ lint: $(VENV)/installed-test
 	  && MYPYPATH="$$links" $(BIN)/mypy --package polyfield
 
 bench: $(VENV)/installed
-	$(BIN)/polyfield bench out=benchmarks/measured file=RESULTS.md $(if $(DATA),data='$(DATA)') \
+	$(BIN)/polyfield bench out=benchmarks/results file=RESULTS.md $(if $(DATA),data='$(DATA)') \
 	  $(if $(PEERS),peers='$(PEERS)')
 
 install: $(VENV)/installed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -255,6 +257,20 @@ def test_a_class_of_the_users_own_trains_and_needs_trust_to_be_opened(
 def _weights(run: Path) -> dict[str, np.ndarray]:
     file = sorted((run / "checkpoints").glob("step_*/model.safetensors"))[-1]
     return dict(load_file(file))
+
+
+def test_a_run_opens_where_its_data_was_moved(line: Callable, photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos, "before.npz")
+    line("train", "data=before.npz", "run=r", "trainer.max_steps=2", *SMALL)
+    os.rename("before.npz", "after, (2).npz")
+    status, _, err = line("eval", "run=r")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "photos that this run was trained on are gone" in err
+    assert line("eval", "run=r", "data=after, (2).npz")[0] == 0
+    assert line("render", "run=r", "frames=2", "out=a.mp4")[0] == 0  # needs no photos
+    status, _, err = line("eval", "run=r", "data=nowhere.npz")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "nowhere.npz" in err
 
 
 def test_a_larger_budget_goes_on_with_a_run(line: Callable, photos: Path) -> None:
