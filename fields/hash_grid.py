@@ -83,4 +83,5 @@ class HashGrid(Backbone):
         return self.table
 
     def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
+        assert self.kernels is not None
         return grid_reference(x, self.table, self.kernels, self.features)

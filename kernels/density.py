@@ -84,8 +84,8 @@ class _Density(torch.autograd.Function):
         density, slope = np.empty(n, dtype), np.empty(n, dtype)
         names = ("encode_rows", "trunk_rows", "raw_density")
         run = specialise(_forward, **{name: kernels.shared[name] for name in names})
-        network = (encoder.ints, encoder.floats_as(dtype), kernels.density_parts)
-        network += (weights, decoder.trunk_shape)
+        parts = (encoder.ints, encoder.floats_as(dtype), kernels.density_parts)
+        network = (*parts, weights, decoder.trunk_shape)
         with launch():
             run(
                 points, values, *network, decoder.activation, dtype.type(decoder.shift), features,

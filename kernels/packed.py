@@ -46,9 +46,9 @@ class Samples(NamedTuple):
         )
 
 
-def _march(
+def _march(  # type: ignore[no-untyped-def]
     origins, directions, jitter, grid, march, distances, offsets, count, ray_of, ts, dts, xs
-):  # type: ignore[no-untyped-def]
+):
     for ray in prange(origins.shape[0]):
         start, stop = ray_span(grid, march, origins[ray], directions[ray])
         total = 0
@@ -196,8 +196,8 @@ class _Composite(torch.autograd.Function):
     ) -> Tensor:
         values, colors = density.detach().contiguous().numpy(), rgb.detach().contiguous().numpy()
         out = np.zeros((len(samples.offsets) - 1, N_OUT), values.dtype)
-        arguments = (values, colors, samples.t.numpy(), samples.dt.numpy())
-        arguments += (samples.offsets.numpy(), values.dtype.type(stop), out)
+        places = (samples.t.numpy(), samples.dt.numpy(), samples.offsets.numpy())
+        arguments = (values, colors, *places, values.dtype.type(stop), out)
         run = specialise(_composite)
         with launch():
             run(*arguments)

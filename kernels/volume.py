@@ -121,7 +121,7 @@ class VolumeKernels:
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
         self.training, self.inference = Stash(), Stash()
         blocks, summed = encoder.blocks, decoder.summed
-        self.shared = {
+        self.shared: dict[str, Any] = {
             "SUMMED": summed,
             "encode": blocks.encode,
             "encode_rows": variant(render.encode_rows, encode=blocks.encode),
