@@ -59,7 +59,8 @@ def unspaced(kind, g):  # type: ignore[no-untyped-def]
         return g
     if kind == DISPARITY:
         return -type(g)(1) / g
-    return (abs(g) ** type(g)(-2 / 3) - type(g)(1)) * type(g)(1.25)
+    one = type(g)(1)
+    return (type(g)(np.cbrt(one / (g * g))) - one) * type(g)(1.25)
 
 
 def _spans(origins, directions, bounds, near, far, spans):  # type: ignore[no-untyped-def]
@@ -191,6 +192,13 @@ def box_of(bounds: Float[Tensor, "2 3"], dtype: np.dtype) -> np.ndarray:
     return np.concatenate([lower, 1 / (upper - lower)]).astype(dtype)
 
 
+@block
+def believed(weight, power):  # type: ignore[no-untyped-def]
+    """weight ** power, not below 0; a power of 1 is what most steps have."""
+    positive = max(weight, type(weight)(0))
+    return positive if power == type(power)(1) else positive**power
+
+
 def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[no-untyped-def]
     m = weights.shape[1]
     zero, one = edges.dtype.type(0), edges.dtype.type(1)
@@ -198,7 +206,7 @@ def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[n
         first, length = edges[ray, 0], edges[ray, m] - edges[ray, 0]
         total = zero
         for i in range(m):
-            total += max(weights[ray, i], zero) ** power
+            total += believed(weights[ray, i], power)
         share, scale = padding, (one - padding) / max(total, edges.dtype.type(TINY))
         if not total > edges.dtype.type(TINY):
             share, scale = one, zero
@@ -211,7 +219,7 @@ def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[n
                 below += mass
                 i += 1
                 left, width = edges[ray, i], edges[ray, i + 1] - edges[ray, i]
-                mass = scale * max(weights[ray, i], zero) ** power + share * width
+                mass = scale * believed(weights[ray, i], power) + share * width
             inside = (wanted - below) / mass if mass > zero else zero
             out[ray, j] = left + width * min(max(inside, zero), one)
 
