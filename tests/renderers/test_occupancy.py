@@ -1,0 +1,171 @@
+"""The occupancy estimator: what it converges to, and what it must never become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from polyfield.errors import InputError
+from polyfield.fields import Domain
+from polyfield.kernels.distances import cell_distances_reference
+from polyfield.renderers import OccupancyGrid
+
+BOUNDS = torch.tensor([[-1.0, -0.75, -1.25], [1.125, 0.875, 1.0]])
+CENTRE, RADIUS, SIZE = torch.tensor([0.1, 0.0, -0.2]), 0.45, 20
+
+
+def sphere(x: Tensor) -> Tensor:
+    """Density 50 in a ball."""
+    return 50.0 * (torch.linalg.vector_norm(x - CENTRE, dim=-1) < RADIUS)
+
+
+def constant(value: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: x.new_full((len(x),), value)
+
+
+def grid_of(kind: Any = "box", **options: Any) -> OccupancyGrid:
+    return OccupancyGrid(Domain(BOUNDS, kind), **({"resolution": SIZE, "every": 4} | options))
+
+
+def run(
+    grid: OccupancyGrid, density: Any = sphere, steps: range = range(0, 40, 4), seed: int = 0
+) -> OccupancyGrid:
+    generator = torch.Generator().manual_seed(seed)
+    for step in steps:
+        grid.update(step, density, constant(0.02), generator)
+    return grid
+
+
+def corners(grid: OccupancyGrid, density: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Cells that hold matter at most of a fine lattice of points, and those at any."""
+    cells = torch.arange(grid.resolution**3)
+    hits = torch.zeros(len(cells))
+    fine = torch.cartesian_prod(*[torch.tensor([0.1, 0.5, 0.9])] * 3)
+    for jitter in fine:
+        hits += density(grid.cell_points(cells, jitter.expand(len(cells), 3))) > 0
+    return hits == len(fine), hits > 0
+
+
+@pytest.mark.parametrize("kind", ["box", "contract_l2", "contract_linf"])
+def test_the_grid_converges_to_a_known_shape(kind: str) -> None:
+    grid = run(grid_of(kind))
+    within, touching = corners(grid, sphere)
+    occupied = grid.occupied.bool()
+    assert within.sum() > 10
+    assert occupied[within].all()
+    # A cell that the ball barely cuts may be missed or hit; none that it does not touch is left.
+    margin = (grid.domain.bounds[1] - grid.domain.bounds[0]).norm() / SIZE * (1 + (kind != "box"))
+    middle = grid.cell_points(torch.arange(SIZE**3), torch.full((SIZE**3, 3), 0.5))
+    far = torch.linalg.vector_norm(middle - CENTRE, dim=-1) > RADIUS + margin
+    assert not occupied[far].any()
+    assert touching[occupied].float().mean() > 0.9
+    assert grid.fraction == pytest.approx(float(occupied.float().mean()))
+
+
+def test_after_the_warmup_it_still_finds_what_appears_and_forgets_what_leaves() -> None:
+    grid = run(grid_of(warmup=16, decay=0.8))
+    left = grid.occupied.clone()
+
+    def moved(x: Tensor) -> Tensor:
+        return sphere(x - torch.tensor([0.4, 0.2, 0.3]))
+
+    run(grid, moved, range(40, 40 + 4 * 150, 4))
+    within, touching = corners(grid, moved)
+    assert grid.occupied[within].float().mean() > 0.99
+    gone = left.bool() & ~touching
+    assert gone.sum() > 50
+    assert not grid.occupied[gone].any()
+
+
+def test_it_is_never_empty() -> None:
+    """Not for a field that is empty everywhere, nor for one with a single faint spot."""
+    for density in (constant(0.0), constant(1e-12), constant(-1.0)):
+        assert run(grid_of(), density).occupied.any()
+    faint = run(grid_of(), lambda x: 1e-9 * sphere(x))
+    assert faint.occupied.any()
+    assert faint.fraction < 0.2
+
+
+def test_a_field_that_diverged_is_looked_at() -> None:
+    """What is no number counts as matter, so that a picture shows it; and nothing crashes."""
+    everywhere = run(grid_of(), constant(float("nan")))
+    assert everywhere.occupied.all()
+
+    def partly(x: Tensor) -> Tensor:
+        return torch.where(x[:, 0] > 0, float("nan"), sphere(x))
+
+    grid = run(grid_of(), partly)
+    middle = grid.cell_points(torch.arange(SIZE**3), torch.full((SIZE**3, 3), 0.5))
+    assert grid.occupied[middle[:, 0] > 0.1].all()
+    run(grid_of(), constant(float("inf")))
+
+
+@pytest.mark.parametrize("kind", ["box", "contract_linf"])
+def test_distances_and_clip_follow_the_cells(kind: str) -> None:
+    grid = run(grid_of(kind))
+    distances = cell_distances_reference(grid.occupied, SIZE)
+    assert torch.equal(grid.distances, distances)
+    cells = grid.occupied.nonzero().flatten()
+    low = grid.cell_points(cells, torch.zeros(len(cells), 3))
+    high = grid.cell_points(cells, torch.ones(len(cells), 3))
+    if kind == "box":  # tight, to rounding
+        torch.testing.assert_close(grid.clip[0], low.amin(0))
+        torch.testing.assert_close(grid.clip[1], high.amax(0))
+    else:
+        assert torch.equal(grid.clip, grid.domain.bounds)
+
+
+def test_before_the_first_update_everything_is_occupied() -> None:
+    grid = grid_of()
+    assert grid.fraction == 1
+    assert not grid.distances.any()
+    assert torch.equal(grid.clip, BOUNDS)
+
+
+def test_updates_follow_the_generator() -> None:
+    for steps in (range(0, 40, 4), range(256, 300, 4)):
+        first, again, other = (run(grid_of(), steps=steps, seed=seed) for seed in (1, 1, 2))
+        assert torch.equal(first.values, again.values)
+        assert torch.equal(first.occupied, again.occupied)
+        assert not torch.equal(first.values, other.values)
+
+
+def test_a_checkpoint_holds_the_cells() -> None:
+    trained = run(grid_of())
+    loaded = grid_of()
+    loaded.load_state_dict(trained.state_dict())
+    for name in ("values", "occupied", "distances", "clip"):
+        assert torch.equal(getattr(loaded, name), getattr(trained, name))
+    run(trained, steps=range(300, 320, 4), seed=5)
+    run(loaded, steps=range(300, 320, 4), seed=5)
+    assert torch.equal(loaded.values, trained.values)
+
+
+def test_points_of_a_cell_lie_in_it() -> None:
+    for kind in ("box", "contract_l2", "contract_linf"):
+        grid = grid_of(kind)
+        generator = torch.Generator().manual_seed(0)
+        cells = torch.randint(SIZE**3, (500,), generator=generator)
+        jitter = 0.02 + 0.96 * torch.rand(500, 3, generator=generator)
+        u = grid.domain.to_unit(grid.cell_points(cells, jitter).double())
+        inside = torch.ones(500, dtype=torch.bool)
+        if kind == "contract_l2":  # the corners of the cube are the image of nothing
+            corner = torch.stack([cells // SIZE**2, cells // SIZE % SIZE, cells % SIZE], -1)
+            inside = torch.linalg.vector_norm(4 * (corner + jitter) / SIZE - 2, dim=-1) < 1.95
+        i, j, k = (u * SIZE).long().T
+        assert torch.equal(((i * SIZE + j) * SIZE + k)[inside], cells[inside])
+
+
+def test_updates_are_due_at_their_interval() -> None:
+    grid = grid_of(every=5)
+    assert [step for step in range(12) if grid.due(step)] == [0, 5, 10]
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 513])
+def test_bad_resolutions_are_refused_by_name(resolution: int) -> None:
+    with pytest.raises(InputError, match="resolution: found"):
+        grid_of(resolution=resolution)
