@@ -4,7 +4,7 @@
 #   VENV     where the environment lives
 #   TORCH    the torch build, as pip takes it; installed before anything that depends on torch, which
 #            would otherwise bring the newest CUDA build. Another one, for instance:
-#            make demo TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+#            make demo TORCH="torch==2.13.0 --index-url INDEX", with the index that PyTorch names
 #   WHEEL    install this wheel instead of the working tree
 #   DATA, PEERS   for `make bench`: folders with evaluation scenes, and with other people's code
 
