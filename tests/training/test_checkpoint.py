@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -210,86 +209,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         checkpoint.save(tmp_path, snapshot(3))
 
 
-KILLED = """
-import os, resource, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-import importlib.util
-spec = importlib.util.spec_from_file_location("test_checkpoint", sys.argv[3])
-tests = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tests)
-from polyfield.training import checkpoint
-
-def countdown(module, name, left):
-    real = getattr(module, name)
-    def call(*arguments, **keywords):
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left[0] -= 1
-        return real(*arguments, **keywords)
-    setattr(module, name, call)
-
-def attempt(run, step, n):
-    pid = os.fork()
-    if pid == 0:
-        left = [n]
-        for name in ("fsync", "rename", "mkdir", "rmdir", "unlink"):
-            countdown(os, name, left)
-        real = checkpoint.write_file
-        def torn(path, data):
-            if left[0] == 0:
-                with open(path, "wb") as file:
-                    file.write(data[: len(data) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            real(path, data)
-        checkpoint.write_file = torn
-        checkpoint.save(run, tests.snapshot(step))
-        checkpoint.prune(run, 2)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-root = Path(sys.argv[1])
-for step in (8, 5):  # a new one, and one that replaces
-    n, died = 0, 0
-    while True:
-        run = root / f"{step}_{n}"
-        for before in (1, 3, 5):
-            checkpoint.save(run, tests.snapshot(before))
-        code = attempt(run, step, n)
-        steps = set(checkpoint.listing(run))
-        newest = sorted(steps)[-2:]
-        assert newest in ([3, 5], [5, 8]), (step, n, steps)
-        for there in steps:
-            tests.assert_intact(run, there)
-        checkpoint.save(run, tests.snapshot(9))
-        tests.assert_intact(run, 9)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL, code
-        n, died = n + 1, died + 1
-    assert died >= 12, died
-    assert not [p for p in (run / "checkpoints").iterdir() if not p.name.startswith("step_")]
-
-# A limit on the size of files is the nearest to a full disk that needs no disk.
-run = root / "limit"
-checkpoint.save(run, tests.snapshot(3))
-resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
-try:
-    checkpoint.save(run, tests.snapshot(8))
-except ValueError as error:
-    assert "File too large (the one of step 3 stands)" in str(error), error
-else:
-    raise AssertionError("it was written")
-tests.assert_intact(run, 3)
-assert [p.name for p in (run / "checkpoints").iterdir()] == ["step_000003"]
-print("intact")
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_at_any_moment_of_a_save_loses_nothing(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).parent), __file__]
+    script = Path(__file__).with_name("killed_saves.py")
+    words = [sys.executable, str(script), str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.stdout == "intact\n", done.stderr
-    shutil.rmtree(tmp_path)

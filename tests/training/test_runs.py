@@ -221,6 +221,11 @@ def test_json_is_replaced_whole_or_not_at_all(
     durable.replace_json(file, {"psnr": 30.0, "worst": float("nan"), "list": [np.inf, 1]})
     assert json.loads(file.read_text()) == {"psnr": 30.0, "worst": None, "list": [None, 1]}
 
+    # Who has the old file open goes on reading the old file.
+    with open(file) as reader:
+        durable.replace_json(file, {"psnr": 30.0})
+        assert json.load(reader)["worst"] is None
+
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
