@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polyfield
+from polyfield.commands.backbones import installed
 from polyfield.commands.choices import choices
 from polyfield.commands.text import size
 
@@ -91,6 +92,7 @@ def kernels() -> dict[str, Any]:
         "threading layer": threading_layer(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "not set"),
         "fields": fields(),
+        "fields of other packages": {n: p.value for n, p in installed().items()} or None,
     }
 
 

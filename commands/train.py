@@ -114,7 +114,7 @@ def run(config: dict[str, Any]) -> float:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
         print(f"  {command_line('train', resume=folder)}")
         raise SystemExit(INTERRUPTED)
-    split = "test" if len(scene.splits["test"]) else "train"
+    split = "test" if len(scene.splits.get("test", ())) else "train"
     with trainer.average.applied() if trainer.average else nullcontext():
         scores = trainer.task.evaluate(split, folder / "renders" / "eval", None)
     scores["step"] = outcome.step
@@ -185,7 +185,8 @@ def print_scene(scene: Scene, folder: Path) -> None:
     shape = "x".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes"
     parts = ", ".join(f"{len(images)} {name}" for name, images in scene.splits.items())
     kind = "unbounded" if scene.unbounded else "in a box"
-    print(f"data      {scene.format}: {parts} images, {shape}, {kind}, alpha on {scene.background}")
+    behind = f", alpha on {scene.background}" if scene.images.channels == 4 else ""
+    print(f"data      {scene.format}: {parts} images, {shape}, {kind}{behind}")
     print(f"run       {folder}", flush=True)
 
 

@@ -256,6 +256,30 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"polyfield {__version__}\n"
 
 
+def test_output_may_be_cut_short(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "polyfield", "--help"]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_errors_of_the_system_are_one_line(line: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, said in (
+        (PermissionError(13, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
+        (OSError(28, "No space left on device"), "error: No space left on device\n"),
+    ):
+
+        def fail(config: dict[str, Any], error: OSError = error) -> float:
+            raise error
+
+        monkeypatch.setattr(train, "run", job(fail))
+        assert line("train", "data=a")[:2] == (2, said)
+
+
 def test_module_and_status_of_the_process(tmp_path: Path) -> None:
     done = _polyfield("train", "data=a", "field=hsh", cwd=tmp_path)
     assert done.returncode == 2

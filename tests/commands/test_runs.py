@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,10 @@ from safetensors.numpy import load_file
 
 from polyfield import cli
 from polyfield.cameras.files import save_cameras
+from polyfield.commands import train
 from polyfield.datasets.load import load_scene
 from polyfield.datasets.procedural import procedural_scene
+from polyfield.errors import InputError
 
 SMALL = [
     *("field.levels=4", "field.log2_entries=11", "field.max_resolution=64"),
@@ -194,6 +197,34 @@ def test_a_sweep_numbers_its_jobs(line: Callable, photos: Path, tmp_path: Path) 
         load_file(next((tmp_path / "sweep, (1)" / job).rglob("model.safetensors"))) for job in jobs
     ]
     assert any((states[0][name] != states[1][name]).any() for name in states[0])
+
+
+def test_a_sweeper_gets_the_psnr_of_every_job_and_goes_on_after_a_bad_one(
+    line: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "psnr_notes.py").write_text(
+        "from hydra.experimental.callback import Callback\n"
+        "returned = []\n"
+        "class Note(Callback):\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        returned.append(job_return._return_value)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "notes")
+    status, _, err = line(
+        *("train", "-m", f"data={photos}", "run=r", "field.levels=0,2,4", "trainer.max_steps=2"),
+        *("+hydra.callbacks.note._target_=psnr_notes.Note", *SMALL[1:]),
+    )
+    assert status == 2
+    assert err.splitlines()[-1].startswith("error: field.levels: found 0")
+    bad, *good = sys.modules.pop("psnr_notes").returned
+    assert isinstance(bad, InputError)
+    for number, psnr in enumerate(good, start=1):
+        assert json.loads(Path(f"r/{number}/eval.json").read_text())["psnr"] == psnr
+
+
+def test_a_launcher_can_send_the_job_to_another_process() -> None:
+    assert pickle.loads(pickle.dumps(train.run)) is train.run
 
 
 @pytest.mark.parametrize(
