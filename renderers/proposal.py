@@ -21,14 +21,11 @@ from torch import Tensor, nn
 
 from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
-from polyfield.fields.decoder import RadianceDecoder
-from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
-from polyfield.fields.hash_grid import HashGrid
-from polyfield.kernels.density import density_at
 from polyfield.kernels.interlevel import interlevel, ray_weights
 from polyfield.kernels.listed import ListedKernels
 from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
+from polyfield.renderers.density_field import density_field, trained_density
 from polyfield.renderers.normals import density_normals
 from polyfield.renderers.render import Render
 from polyfield.renderers.shade import shade
@@ -197,7 +194,7 @@ class ProposalRenderer(nn.Module):
             t = distances(edges, spans, self.spacing)
             samples = place(t, origins, directions, domain.bounds, domain.code)
             with torch.set_grad_enabled(learns):
-                density = _density(proposal, samples.u)
+                density = trained_density(proposal, samples.u)
                 weights = ray_weights(density.view(r, -1), samples.dt.view(r, -1))
             seen.append(Histogram(edges, weights))
             edges = resample(edges, weights, shift, k, power, self.padding)
@@ -312,39 +309,6 @@ class ProposalRenderer(nn.Module):
     def regularization(self) -> Tensor:
         """The field's penalty."""
         return self.field.regularization()
-
-
-def _density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-    """Density at points of the unit cube, differentiable in the parameters."""
-    kernels = field.kernels
-    if kernels is None or not torch.is_grad_enabled():
-        return field.density_at(u)
-    return density_at(kernels, u, field.backbone.params, field.decoder.trunk)
-
-
-def density_field(
-    domain: Domain,
-    resolution: int,
-    generator: torch.Generator | None = None,
-    levels: int = 5,
-    log2_entries: int = 15,
-    hidden: int = 16,
-) -> RadianceField:
-    """A small hash grid with a small network: a proposal. Its colour is of no use.
-
-    Args:
-        resolution: vertices an axis of the finest level, 16 or more.
-    """
-    grid = HashGrid(
-        levels=levels,
-        features=2,
-        log2_entries=log2_entries,
-        base_resolution=16,
-        max_resolution=resolution,
-        generator=generator,
-    )
-    decoder = RadianceDecoder(grid.out_dim, trunk=(hidden,), sh_degree=0, generator=generator)
-    return RadianceField(domain, grid, decoder)
 
 
 def _check(

@@ -1,0 +1,49 @@
+"""The small fields that proposals are: a density, and nothing else that matters.
+
+Letters: n points.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.fields.decoder import RadianceDecoder
+from polyfield.fields.domain import Domain
+from polyfield.fields.field import RadianceField
+from polyfield.fields.hash_grid import HashGrid
+from polyfield.kernels.density import density_at
+
+
+def trained_density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    """Density at points of the unit cube, differentiable in the parameters, not in the points."""
+    kernels = field.kernels
+    if kernels is None or not torch.is_grad_enabled():
+        return field.density_at(u)
+    return density_at(kernels, u, field.backbone.params, field.decoder.trunk)
+
+
+def density_field(
+    domain: Domain,
+    resolution: int,
+    generator: torch.Generator | None = None,
+    levels: int = 5,
+    log2_entries: int = 15,
+    hidden: int = 16,
+) -> RadianceField:
+    """A small hash grid with a small network: a proposal. Its colour is of no use.
+
+    Args:
+        resolution: vertices an axis of the finest level, 16 or more.
+    """
+    grid = HashGrid(
+        levels=levels,
+        features=2,
+        log2_entries=log2_entries,
+        base_resolution=16,
+        max_resolution=resolution,
+        generator=generator,
+    )
+    decoder = RadianceDecoder(grid.out_dim, trunk=(hidden,), sh_degree=0, generator=generator)
+    return RadianceField(domain, grid, decoder)
