@@ -4,8 +4,8 @@
     default   about 12 minutes
     full      hours: what RESULTS.md is to be read by
 
-A larger budget repeats more and adds cells. Names say what differs between the cells of one suite, so
-that those of all budgets fit into one folder.
+A larger budget repeats more and adds cells. Names say what differs between the cells of one suite,
+so that those of all budgets fit into one folder.
 """
 
 from __future__ import annotations

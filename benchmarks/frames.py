@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from typing import Any
 
 from polyfield.benchmarks.render_step import trained
@@ -28,14 +29,13 @@ def measure(
     scene = task.scene
     split = scene.splits["test"].tolist()
     chosen = split[:: max(len(split) // views, 1)][:views]
-    frames = {}
+    frames, behind = {}, task.background
     for size in sizes:
         cameras = scene.cameras.scaled(size / int(scene.cameras.size[chosen[0], 0]))
 
-        def render(i: int, cameras: Any = cameras) -> None:
-            task.renderer.image(cameras, i, task.background)
-
-        contenders = {str(i): once(lambda i=i, render=render: render(i)) for i in chosen}
+        contenders = {
+            str(i): once(partial(task.renderer.image, cameras, i, behind)) for i in chosen
+        }
         times = interleaved(contenders, repetitions)
         best = [times[str(i)]["total"]["best"] for i in chosen]
         frames[str(size)] = {

@@ -1,7 +1,7 @@
 """Cells of march, composite and Adam: ours, plain torch, and what memory bandwidth allows.
 
-Letters: r rays, n samples, p parameters. The bytes of an operation are those of its inputs and outputs,
-each once; copying a large array beside it says how fast these could at best be moved.
+Letters: r rays, n samples, p parameters. The bytes of an operation are those of its inputs and
+outputs, each once; copying a large array beside it says how fast these could at best be moved.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def shell(n_rays: int) -> tuple[Tensor, Tensor, Tensor, Geometry]:
     """Rays at a thick spherical shell in a box, as after some training.
 
     Returns:
-        Origins [r, 3] at distance 4 and directions [r, 3] into the box [-1.5, 1.5]^3, jitter [r], and
-        where samples are taken.
+        Origins [r, 3] at distance 4 and directions [r, 3] into the box [-1.5, 1.5]^3, jitter [r],
+        and where samples are taken.
     """
     generator = torch.Generator().manual_seed(0)
-    domain = Domain([[-1.5] * 3, [1.5] * 3])
+    domain = Domain(torch.tensor([[-1.5] * 3, [1.5] * 3]))
     backbone = HashGrid(levels=1, log2_entries=10, generator=generator)
     field = RadianceField(domain, backbone, RadianceDecoder(4, generator=generator))
     occupancy = OccupancyGrid(domain, 64)

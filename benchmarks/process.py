@@ -1,4 +1,4 @@
-"""What a cell's process runs: `python -m polyfield.benchmarks.process QUESTION.json ANSWER.json`."""
+"""What runs in a cell's process: `python -m polyfield.benchmarks.process QUESTION ANSWER`."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import polyfield
 from polyfield.version import __version__
 
 SOURCES = (".py", ".yaml", ".toml")
+OTHER = ("tests", "docs", "runs", "build")
 
 
 def revision() -> str:
@@ -64,7 +65,7 @@ def _digest(root: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        if path.suffix in SOURCES and name.parts[0] not in ("tests", "docs", "runs", "build"):
-            if not any(part.startswith(".") for part in name.parts):
-                total.update(str(name).encode() + path.read_bytes())
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix in SOURCES and name.parts[0] not in OTHER and not hidden:
+            total.update(str(name).encode() + path.read_bytes())
     return total.hexdigest()[:8]

@@ -1,7 +1,7 @@
 """Taking the measurements that are not there yet, each in a process of its own.
 
-A process of its own gives a cell its own peak memory and a heap that no other cell has been in, and a
-cell that crashes takes nothing with it.
+A process of its own gives a cell its own peak memory and a heap that no other cell has been in, and
+a cell that crashes takes nothing with it.
 """
 
 from __future__ import annotations

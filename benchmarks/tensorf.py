@@ -1,9 +1,9 @@
 """A cell of TensoRF's public code (Chen et al. 2022) on the CPU, from a clone that the user has.
 
 Nothing of it is copied here: its `train.py` is imported and called, with a configuration of ours in
-the place of `configs/lego.txt` and its evaluation replaced by one that stops the clock. What it imports
-and this measurement does not need (OpenCV, kornia, torchvision, lpips...) is stood in for where it is
-not installed. Its clock, like ours, counts steps alone.
+the place of `configs/lego.txt` and its evaluation replaced by one that stops the clock. What it
+imports and this measurement does not need (OpenCV, kornia, torchvision, lpips...) is stood in for
+where it is not installed. Its clock, like ours, counts steps alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 
 from polyfield.benchmarks.cells import NotRun
 
-# Its lego configuration, on photos of 200 x 200 and with the schedule of its 15 000 steps scaled down.
+# Its lego configuration, for photos of 200 x 200.
 SETTINGS = {
     "dataset_name": "blender",
     "expname": "bench",
@@ -42,13 +42,14 @@ SETTINGS = {
     "n_lamb_sigma": (16, 16, 16),
     "n_lamb_sh": (48, 48, 48),
 }
+# Steps of its schedule for 15 000, which is scaled down.
 UPSAMPLED = (2000, 3000, 4000, 5500, 7000)
 MASKED = (2000, 4000)
 OF_STEPS = 15000
 
 
 class Clock:
-    """Seconds of steps: what `train.py` iterates in the place of tqdm, stopped while it evaluates."""
+    """Seconds of steps, in the place of tqdm: what it iterates; stopped while it evaluates."""
 
     def __init__(self) -> None:
         self.seconds, self.step = 0.0, 0
@@ -90,9 +91,11 @@ def measure(data: str, peer: str, steps: int, look_every: int) -> dict[str, Any]
         look_every: steps between scores.
     """
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002  (its sampler draws from there)
+    np.random.seed(0)  # its sampler draws from there
     sys.path.insert(0, peer)
     stand_in()
+    opt: Any
+    train: Any
     try:
         opt, train = importlib.import_module("opt"), importlib.import_module("train")
     except (ImportError, AttributeError) as error:

@@ -1,7 +1,7 @@
 """Compositing in plain torch, written to be fast: what `kernels.packed` is measured against.
 
-Letters: r rays, n samples, s the most samples of a ray. Samples are padded to [r, s]; prefix sums take
-the place of the sum over pairs in the distortion loss (Sun et al. 2022, DVGO version 2).
+Letters: r rays, n samples, s the most samples of a ray. Samples are padded to [r, s]; prefix sums
+take the place of the sum over pairs in the distortion loss (Sun et al. 2022, DVGO version 2).
 """
 
 from __future__ import annotations

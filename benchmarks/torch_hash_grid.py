@@ -5,8 +5,8 @@ while it is read. Two forms: `gather` is a composition that autograd differentia
 torch.compile may fuse; `Bags` takes what torch has that is faster still (points in chunks,
 `embedding_bag`, a hand-written gradient).
 
-Letters: l levels, n points, d dimensions, k = 2^d corners, F features a level, rows of all tables one
-after the other.
+Letters: l levels, n points, d dimensions, k = 2^d corners, F features a level, rows of all tables
+one after the other.
 """
 
 from __future__ import annotations

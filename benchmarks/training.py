@@ -1,7 +1,7 @@
 """Cells of training: quality against seconds, steps, memory and frame time of one run.
 
-Trained by what `polyfield train` trains by, of the same configuration; evaluations along the way are
-not part of the seconds.
+Trained by what `polyfield train` trains by, of the same configuration; evaluations along the way
+are not part of the seconds.
 """
 
 from __future__ import annotations

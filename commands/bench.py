@@ -25,9 +25,9 @@ usage: polyfield bench [suite=NAME] [budget=NAME] [data=DIR] [peers=DIR] [out=DI
   only=PATTERN           only cells whose name matches, such as step-* or train-fox-*
   fresh=false            true: measure also what is there
 
-Each measurement is a cell with a process and a record of its own. What is there of the same commit and
-settings is not measured again, so that a bench that was stopped goes on where it was; with nothing left
-to measure it only writes the tables.
+Each measurement is a cell with a process and a record of its own. What is there of the same commit
+and settings is not measured again, so that a bench that was stopped goes on where it was; with
+nothing left to measure it only writes the tables.
 
 examples:
   polyfield bench suite=kernels budget=quick
