@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from torch import Tensor
 
+from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
 from polyfield.renderers.render import Render
 from polyfield.training import metrics
 from polyfield.version import __version__
@@ -35,6 +38,28 @@ class View:
     render: Render
     mask: Bool[np.ndarray, "h w"] | None
     seconds: float
+
+
+def chosen(scene: Scene, split: str, limit: int | None) -> list[int]:
+    """Image numbers of a split, evenly spread when there are more than `limit`."""
+    if split not in scene.splits or not len(scene.splits[split]):
+        have = " or ".join(name for name, part in scene.splits.items() if len(part))
+        raise InputError(file=scene.path, field="split", found=split, expected=have)
+    images = scene.splits[split].tolist()
+    if limit is None or limit >= len(images):
+        return images
+    if limit < 1:
+        raise InputError(field="limit", found=limit, expected="1 or more")
+    return [images[int(k)] for k in np.linspace(0, len(images) - 1, limit).round()]
+
+
+def true_view(scene: Scene, i: int, behind: Tensor | None) -> Float[np.ndarray, "h w 3"]:
+    """Photo i in [0, 1], composited on what is behind where it has alpha."""
+    pixels = scene.images[i].astype(np.float32) / 255
+    if pixels.shape[-1] == 3 or behind is None:
+        return pixels[..., :3]
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha + (1 - alpha) * behind.numpy()
 
 
 def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> dict[str, Any]:

@@ -36,15 +36,19 @@ def opacity_entropy(opacity: Float[Tensor, " r"]) -> Scalar:
     return -(o * o.log() + (1 - o) * (1 - o).log()).mean()
 
 
-def depth_error(depth: Float[Tensor, " r"], truth: Float[Tensor, " r"]) -> Scalar:
+def depth_error(
+    depth: Float[Tensor, " r"], opacity: Float[Tensor, " r"], truth: Float[Tensor, " r"]
+) -> Scalar:
     """Mean error relative to the true distance; rays whose truth is 0 (unknown) do not count.
 
     Args:
         depth, truth: in the same measure, both along the ray or both along the axis.
+        opacity: weighs the errors, without gradient: the expected distance along a ray that meets
+            nothing is a quotient of small numbers, and so is its slope.
     """
-    known = truth > 0
+    known = (truth > 0) * opacity.detach()
     relative = (depth - truth).abs() / truth.clamp(min=1e-6)
-    return (relative * known).sum() / known.sum().clamp(min=1)
+    return (relative * known).sum() / (truth > 0).sum().clamp(min=1)
 
 
 def normal_error(normals: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> Scalar:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.renderers.render import Render
 from polyfield.training import losses
-from polyfield.training.evaluation import View, score
+from polyfield.training.evaluation import View, chosen, score, true_view
 from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
 from polyfield.training.ray_budget import RayBudget
 from polyfield.training.sparse_points import SparsePoints
@@ -183,9 +182,8 @@ class RadianceTask:
         rgb = render.rgb[:r]
         terms = {"color": self._color_loss(rgb, truth, batch)}
         if points is not None:
-            terms["points"] = self.weights["points"] * losses.depth_error(
-                render.depth[r:], distances
-            )
+            error = losses.depth_error(render.depth[r:], render.opacity[r:], distances)
+            terms["points"] = self.weights["points"] * error
         terms.update(self._other_losses(render, batch))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         with torch.no_grad():
@@ -210,7 +208,8 @@ class RadianceTask:
         if weights["depth"] and batch.z_depth is not None:
             assert batch.rays.axis_cosine is not None
             distance = batch.z_depth / batch.rays.axis_cosine
-            terms["depth"] = weights["depth"] * losses.depth_error(render.depth[:r], distance)
+            error = losses.depth_error(render.depth[:r], render.opacity[:r], distance)
+            terms["depth"] = weights["depth"] * error
         terms.update(render.extras.get("losses", {}))
         penalty = self.renderer.regularization()
         if penalty.requires_grad:
@@ -319,25 +318,3 @@ def composite(batch: RayBatch, behind: Tensor | None) -> Float[Tensor, "r 3"]:
         return batch.rgb
     alpha = batch.alpha[:, None]
     return batch.rgb * alpha + (1 - alpha) * behind.detach()
-
-
-def chosen(scene: Scene, split: str, limit: int | None) -> list[int]:
-    """Image numbers of a split, evenly spread when there are more than `limit`."""
-    if split not in scene.splits or not len(scene.splits[split]):
-        have = " or ".join(name for name, part in scene.splits.items() if len(part))
-        raise InputError(file=scene.path, field="split", found=split, expected=have)
-    images = scene.splits[split].tolist()
-    if limit is None or limit >= len(images):
-        return images
-    if limit < 1:
-        raise InputError(field="limit", found=limit, expected="1 or more")
-    return [images[int(k)] for k in np.linspace(0, len(images) - 1, limit).round()]
-
-
-def true_view(scene: Scene, i: int, behind: Tensor | None) -> Float[np.ndarray, "h w 3"]:
-    """Photo i in [0, 1], composited on what is behind where it has alpha."""
-    pixels = scene.images[i].astype(np.float32) / 255
-    if pixels.shape[-1] == 3 or behind is None:
-        return pixels[..., :3]
-    alpha = pixels[..., 3:]
-    return pixels[..., :3] * alpha + (1 - alpha) * behind.numpy()

@@ -269,8 +269,12 @@ class Trainer:
     def _evaluate(self, records: Records) -> dict[str, Any]:
         with self.clock.stopped():
             arguments = (self.cadence.eval_split, None, self.cadence.eval_images)
-            with self.average.applied() if self.average else nullcontext():
-                evaluation = self.task.evaluate(*arguments)
+            try:
+                with self.average.applied() if self.average else nullcontext():
+                    evaluation = self.task.evaluate(*arguments)
+            except Exception:  # a held-out photo may be broken: no reason to lose the training
+                self.save()
+                raise
             evaluation["step"] = self.step
             numbers = {k: v for k, v in evaluation.items() if isinstance(v, float)}
             records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})

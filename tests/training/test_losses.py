@@ -59,11 +59,21 @@ def test_entropy_is_highest_for_a_coin() -> None:
 def test_depth_is_relative_and_knows_what_is_unknown() -> None:
     depth = torch.tensor([1.1, 11.0, 5.0], dtype=torch.float64, requires_grad=True)
     truth = torch.tensor([1.0, 10.0, 0.0], dtype=torch.float64)
-    loss = losses.depth_error(depth, truth)
+    opaque = torch.ones(3, dtype=torch.float64)
+    loss = losses.depth_error(depth, opaque, truth)
     assert loss.item() == pytest.approx(0.1)
     (gradient,) = torch.autograd.grad(loss, depth)
     assert gradient.tolist() == pytest.approx([0.5, 0.05, 0.0])
-    assert losses.depth_error(depth, torch.zeros(3)) == 0
+    assert losses.depth_error(depth, opaque, torch.zeros(3)) == 0
+
+
+def test_depth_has_a_bounded_slope_where_nothing_is_hit() -> None:
+    opacity = torch.tensor([1e-9, 1.0], requires_grad=True)
+    distance = torch.tensor([3e-9, 3.0], requires_grad=True)  # weighted by opacity
+    depth = distance / opacity.clamp(min=1e-10)
+    loss = losses.depth_error(depth, opacity, torch.tensor([2.0, 2.0]))
+    for gradient in torch.autograd.grad(loss, (opacity, distance)):
+        assert gradient.abs().max() < 2
 
 
 def test_normals_differ_by_their_cosine() -> None:

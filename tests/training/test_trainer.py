@@ -207,6 +207,18 @@ def test_the_last_score_is_kept_though_its_step_was_saved_before(
     assert checkpoint.resolve(tmp_path, "best") == outcome.checkpoint
 
 
+def test_an_evaluation_that_fails_costs_no_training(tmp_path: Path, regression: Any) -> None:
+    task = regression.Regression()
+
+    def broken(*_: Any) -> dict[str, Any]:
+        raise InputError("cut short", file="test_3.png")
+
+    task.evaluate = broken
+    with pytest.raises(InputError, match=r"test_3\.png"):
+        regression.trainer(task, tmp_path, cadence=Cadence(eval_every=7), ema=0.5).train()
+    assert list(checkpoint.listing(tmp_path)) == [7]
+
+
 def test_averaged_parameters_are_what_is_evaluated_and_saved(
     tmp_path: Path, regression: Any
 ) -> None:
