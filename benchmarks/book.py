@@ -86,6 +86,9 @@ def psnr_at(looks: Looks, seconds: float) -> float | None:
 
 
 def sooner(ours: Looks, theirs: Looks, level: float) -> float | None:
-    """How many times the seconds that ours took to a PSNR theirs took; None if one never did."""
+    """How many times the seconds that ours took to a PSNR theirs took; None if ours never did.
+
+    Where theirs never did, all of its seconds count: the least that it can be.
+    """
     fast, slow = seconds_to(ours, level), seconds_to(theirs, level)
-    return slow / fast if fast and slow else None
+    return (slow or theirs[-1]["seconds"]) / fast if fast else None

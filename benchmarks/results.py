@@ -49,7 +49,7 @@ def target_rows(book: Book) -> Rows:
             continue
         value = target.value(values)
         if value is None:
-            yield [target.text, bound, "not reached or not measured", "no"]
+            yield [target.text, bound, "not reached or not measured", "**no**"]
             continue
         shown = f"{value:.{target.digits}f} {target.unit}"
         yield [target.text, bound, shown, "yes" if target.met(value) else "**no**"]

@@ -73,7 +73,8 @@ def peer_rows(book: Book) -> Rows:
     for level in PEER_LEVELS:
         times = [seconds_to(values["looks"], level) for values in (ours, theirs)]
         ratio = sooner(ours["looks"], theirs["looks"], level)
-        yield [f"lego_200, {level:g} dB", *map(shown, (*times, ratio))]
+        least = "> " if ratio and times[1] is None else ""
+        yield [f"lego_200, {level:g} dB", *map(shown, times), least + shown(ratio)]
     ends = [f"{values['psnr']:.2f} after {values['seconds']:.0f} s" for values in (ours, theirs)]
     yield ["lego_200, at the end", *ends]
 

@@ -1,0 +1,60 @@
+"""Every cell of every budget can be asked for: names, modules, arguments, configurations."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+
+import pytest
+
+from polyfield.benchmarks.catalogue import BUDGETS, SUITES, cells
+from polyfield.benchmarks.targets import LEGO_MINUTE, TENSORF, targets
+from polyfield.commands.schema import configuration
+
+ALL = [cell for budget in BUDGETS for cell in cells("all", budget)]
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_names_are_unique_and_names_of_files(budget: str) -> None:
+    made = cells("all", budget)
+    names = [cell.name for cell in made]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in names)
+    assert made == [cell for suite in SUITES for cell in cells(suite, budget)]
+    assert all(cell.suite in SUITES for cell in made)
+
+
+@pytest.mark.parametrize("cell", {cell.hash: cell for cell in ALL}.values(), ids=lambda c: c.name)
+def test_each_module_takes_the_settings_of_its_cells(cell) -> None:  # type: ignore[no-untyped-def]
+    needed = {name: "" for name in ("data", "peer") if getattr(cell, name) is not None}
+    module = importlib.import_module(f"polyfield.benchmarks.{cell.module}")
+    inspect.signature(module.measure).bind(**cell.settings, **needed)
+    assert json.loads(json.dumps(cell.settings)) == cell.settings
+
+
+def test_a_larger_budget_has_the_cells_of_the_smaller_and_more() -> None:
+    sizes = [len(cells("all", budget)) for budget in BUDGETS]
+    assert sizes == sorted(set(sizes))
+    default, full = ({cell.name for cell in cells("all", budget)} for budget in BUDGETS[1:])
+    assert default <= full
+
+
+def test_trainings_are_of_configurations_that_exist() -> None:
+    lines = {tuple(cell.settings["words"]) for cell in ALL if "words" in cell.settings}
+    assert ("field=hash",) in lines
+    for line in lines:
+        config = configuration("data=photos", *line, "trainer.max_seconds=1.0")
+        assert config["dataset"]["path"] == "photos"
+
+
+def test_targets_are_of_cells_that_the_full_budget_measures() -> None:
+    from polyfield.benchmarks.book import Book
+
+    full = cells("all", "full")
+    names = {cell.name for cell in full}
+    assert {LEGO_MINUTE, TENSORF} <= names
+    found = list(targets(Book(full, {}, {})))
+    assert {target.cell for target in found} <= names
+    assert sum(target.cell.startswith("step-") for target in found) >= 6
