@@ -50,18 +50,16 @@ class Effort:
     Attributes:
         repetitions: of a contender.
         seconds: of the trainings that only make a field worth measuring.
-        compiled: whether torch.compile is measured too.
     """
 
     repetitions: int
     seconds: float
-    compiled: bool
 
 
 EFFORTS = {
-    "quick": Effort(repetitions=3, seconds=3.0, compiled=False),
-    "default": Effort(repetitions=7, seconds=5.0, compiled=True),
-    "full": Effort(repetitions=15, seconds=20.0, compiled=True),
+    "quick": Effort(repetitions=3, seconds=3.0),
+    "default": Effort(repetitions=7, seconds=5.0),
+    "full": Effort(repetitions=15, seconds=20.0),
 }
 
 
@@ -87,7 +85,6 @@ def kernels(budget: str) -> list[Cell]:
         "log2_entries": 19,
         "max_resolution": 2048,
         "repetitions": effort.repetitions,
-        "compiled": effort.compiled,
     }
     # An operation takes milliseconds; more turns cost nothing and find a quiet moment.
     operations = {

@@ -15,7 +15,7 @@ from polyfield.kernels.packed import march_packed
 from polyfield.kernels.packed_reference import composite_reference
 
 
-@pytest.mark.parametrize("form", ["gather", "bags"])
+@pytest.mark.parametrize("form", ["gather", "bags", "unrolled"])
 @pytest.mark.parametrize(
     ("levels", "log2_entries", "in_dim"), [(5, 9, 3), (3, 15, 3), (4, 3, 3), (4, 6, 2), (3, 3, 1)]
 )
