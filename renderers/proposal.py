@@ -26,6 +26,7 @@ from polyfield.kernels.interlevel import interlevel, ray_weights
 from polyfield.kernels.listed import ListedKernels
 from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
 from polyfield.renderers.density_field import density_field, trained_density
+from polyfield.renderers.image import render_image
 from polyfield.renderers.normals import density_normals
 from polyfield.renderers.render import Render
 from polyfield.renderers.shade import shade
@@ -251,7 +252,6 @@ class ProposalRenderer(nn.Module):
         """Before training step `step`: annealing and the proposals' updates follow it."""
         self.step = step
 
-    @torch.no_grad()
     def image(
         self,
         cameras: Cameras,
@@ -261,22 +261,7 @@ class ProposalRenderer(nn.Module):
         appearance: Float[Tensor, " a"] | None = None,
     ) -> Render:
         """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
-        rays = cameras.image_rays(i)
-        width, height = cameras.size[i].tolist()
-        pieces = []
-        for start in range(0, len(rays), CHUNK):
-            part = rays[start : start + CHUNK]
-            codes = None if appearance is None else appearance.expand(len(part), -1)
-            pieces.append(self(part, background, appearance=codes))
-        rgb = torch.cat([p.rgb for p in pieces]).view(height, width, 3).clamp_(0, 1)
-        opacity = torch.cat([p.opacity for p in pieces]).view(height, width)
-        depth = torch.cat([p.depth for p in pieces]).view(height, width)
-        normals = None
-        if "normal" in modes:
-            normals = self.surface_normals(rays, depth.flatten()).view(height, width, 3)
-            normals = normals * (opacity > 0.5)[..., None]
-        samples = sum(p.extras["n_samples"] for p in pieces)
-        return Render(rgb, opacity, depth, normals, {"n_samples": samples})
+        return render_image(self, cameras, i, background, modes, appearance, CHUNK)
 
     def surface_normals(
         self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None
@@ -317,13 +302,12 @@ def _check(
     if spacing not in SPACINGS:
         raise InputError(field="renderer.spacing", found=spacing, expected=" or ".join(SPACINGS))
     least = "above 0" if spacing == "disparity" else "0 or more"
-    if not (0 <= near < far and 0 <= stop < 1 and 0 <= padding < 1) or (
-        spacing == "disparity" and near == 0
-    ):
+    begins = near > 0 if spacing == "disparity" else near >= 0
+    if not (begins and near < far < float("inf") and 0 <= stop < 1 and 0 <= padding < 1):
         raise InputError(
             field="renderer",
             found=f"near {near}, far {far}, stop {stop}, padding {padding}",
-            expected=f"near {least}, far above near, stop and padding in [0, 1)",
+            expected=f"near {least}, far above near and finite, stop and padding in [0, 1)",
         )
     if backend not in ("auto", "fused", "modular"):
         raise InputError(field="renderer.backend", found=backend, expected="auto, fused or modular")

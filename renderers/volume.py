@@ -21,6 +21,7 @@ from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
 from polyfield.fields.field import RadianceField
 from polyfield.kernels.volume import Geometry
+from polyfield.renderers.image import render_image
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.packed import render_packed
 from polyfield.renderers.render import Render
@@ -148,7 +149,6 @@ class VolumeRenderer(nn.Module):
         if self.occupancy.due(step):
             self.occupancy.update(step, self.field.density, self.step_size, generator)
 
-    @torch.no_grad()
     def image(
         self,
         cameras: Cameras,
@@ -158,22 +158,7 @@ class VolumeRenderer(nn.Module):
         appearance: Float[Tensor, " a"] | None = None,
     ) -> Render:
         """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
-        rays = cameras.image_rays(i)
-        width, height = cameras.size[i].tolist()
-        pieces = []
-        for start in range(0, len(rays), CHUNK):
-            part = rays[start : start + CHUNK]
-            codes = None if appearance is None else appearance.expand(len(part), -1)
-            pieces.append(self(part, background, appearance=codes))
-        rgb = torch.cat([p.rgb for p in pieces]).view(height, width, 3).clamp_(0, 1)
-        opacity = torch.cat([p.opacity for p in pieces]).view(height, width)
-        depth = torch.cat([p.depth for p in pieces]).view(height, width)
-        normals = None
-        if "normal" in modes:
-            normals = self.surface_normals(rays, depth.flatten()).view(height, width, 3)
-            normals = normals * (opacity > 0.5)[..., None]
-        samples = sum(p.extras["n_samples"] for p in pieces)
-        return Render(rgb, opacity, depth, normals, {"n_samples": samples})
+        return render_image(self, cameras, i, background, modes, appearance, CHUNK)
 
     def surface_normals(
         self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None

@@ -212,6 +212,7 @@ def test_annealing_starts_from_even_samples() -> None:
         {"spacing": "cubic"},
         {"spacing": "disparity", "near": 0.0},
         {"near": 2.0, "far": 1.0},
+        {"far": float("inf")},
         {"padding": 1.0},
         {"backend": "gpu"},
     ],
