@@ -125,6 +125,7 @@ def fields() -> dict[str, str]:
         if name == "custom":  # whatever its user makes it
             continue
         with torch.random.fork_rng(devices=[]):
-            backbone = make(configuration(f"field={name}")["field"], field="field")
+            node = configuration(f"field={name}")["field"]
+            backbone = make(node, kind=torch.nn.Module, field="field")
         found[name] = "modular, by autograd" if backbone.kernels is None else "fused"
     return found

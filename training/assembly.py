@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
+from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.training.cadence import Cadence
 from polyfield.training.instantiate import make
 from polyfield.training.progress import Display
@@ -60,17 +62,20 @@ def build_task(config: Config, scene: Scene) -> Task:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(config.get("seed") or 0))
         renderer = build_renderer(config, scene)
-        return make(node, renderer, scene, trust=config.get("trust") or (), field="task")
+        return make(node, renderer, scene, kind=TASKS[name], field="task")
 
 
 def build_renderer(config: Config, scene: Scene) -> Any:
     """The renderer of a configuration with its field, initialised from torch's generator."""
     trust = tuple(config.get("trust") or ())
     domain = build_domain(config, scene)
-    backbone = make(_node(config, "field"), trust=trust, field="field", offers={"in_dim": 3})
+    backbone = make(
+        _node(config, "field"), kind=nn.Module, trust=trust, field="field", offers={"in_dim": 3}
+    )
     code_dim = (config.get("task") or {}).get("appearance", 0)
     decoder = make(
         _node(config, "decoder"),
+        kind=nn.Module,
         trust=trust,
         field="decoder",
         offers={"code_dim": code_dim},
@@ -79,9 +84,15 @@ def build_renderer(config: Config, scene: Scene) -> Any:
     field = RadianceField(domain, backbone, decoder)
     node = dict(_node(config, "renderer"))
     settings = {**(node.pop("occupancy", None) or {}), "_target_": OCCUPANCY}
-    occupancy = make(settings, domain, field="renderer.occupancy")
-    offers = {"occupancy": occupancy, **scene_defaults(scene)}
-    return make(node, trust=trust, field="renderer", offers=offers, required={"field": field})
+    occupancy = make(settings, domain, kind=OccupancyGrid, field="renderer.occupancy")
+    return make(
+        node,
+        kind=nn.Module,
+        trust=trust,
+        field="renderer",
+        offers={"occupancy": occupancy, **scene_defaults(scene)},
+        required={"field": field},
+    )
 
 
 def build_domain(config: Config, scene: Scene) -> Domain:
@@ -90,9 +101,7 @@ def build_domain(config: Config, scene: Scene) -> Domain:
     if settings.get("kind", "auto") == "auto":
         settings["kind"] = "contract_linf" if scene.unbounded else "box"
     bounds = settings.pop("bounds", None) or scene.bounds
-    domain = make({**settings, "_target_": DOMAIN}, bounds, field="domain")
-    assert isinstance(domain, Domain)
-    return domain
+    return make({**settings, "_target_": DOMAIN}, bounds, kind=Domain, field="domain")
 
 
 def scene_defaults(scene: Scene) -> dict[str, Any]:
@@ -125,10 +134,9 @@ def build_trainer(
         raise InputError(field=f"trainer.{min(unknown)}", found="an unknown key")
 
     def optimizer(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        trust = config.get("trust") or ()
-        made = make(_node(config, "optimizer"), groups, trust=trust, field="optimizer")
-        assert isinstance(made, torch.optim.Optimizer)
-        return made
+        trust, kind = config.get("trust") or (), torch.optim.Optimizer
+        node = _node(config, "optimizer")
+        return make(node, groups, kind=kind, trust=trust, field="optimizer")
 
     return Trainer(
         task,

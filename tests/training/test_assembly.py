@@ -13,7 +13,7 @@ from torch import nn
 
 from polyfield.errors import InputError
 from polyfield.training.assembly import build_task, build_trainer, config_hash, scene_defaults
-from polyfield.training.instantiate import check_trust, make
+from polyfield.training.instantiate import find_class, make
 from polyfield.training.schedules import Schedule
 
 HASH = "polyfield.fields.HashGrid"
@@ -123,6 +123,11 @@ def test_what_does_not_fit_is_named(ball: Any, changes: dict[str, Any], message:
         "polyfield.training.durable.os.system",  # reaches out through a module of ours
         "polyfield.training.durable.json.loads",
         "polyfield.training.trainer",  # not callable
+        "polyfield.training.durable.write_file",  # ours, and does what it is told
+        "polyfield.cli.main",
+        "polyfield.commands.backbones._import",
+        "polyfield.training.records.Records",  # a class, but no backbone
+        "polyfield.training.optimizers.Adam.step",
         "polyfield.training.runs.CONFIG",
         "polyfield.no.such.thing",
         ["polyfield"],
@@ -136,7 +141,32 @@ def test_targets_lead_to_our_own_classes_alone(target: Any) -> None:
         {"_target_": HASH, "levels": [1, {"deep": {"_target_": target}}]},
     ):
         with pytest.raises(InputError, match="_target_: "):
-            make(node, field="field")
+            make(node, kind=nn.Module, field="field")
+
+
+def test_no_argument_is_a_node() -> None:
+    node = {"_target_": HASH, "levels": {"_target_": HASH}}
+    with pytest.raises(InputError, match=r"field\.levels\._target_: found a class, expected plain"):
+        make(node, kind=nn.Module, field="field")
+
+
+def test_a_text_is_never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "1")
+    node = {"_target_": HASH, "levels": "${oc.decode:${oc.env:SECRET}}"}
+    with pytest.raises((InputError, TypeError)):
+        make(node, kind=nn.Module, field="field")
+
+
+def test_a_run_that_was_sent_writes_nothing(
+    tmp_path: Path, ball: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "precious").write_text("mine")
+    target = "polyfield.training.durable.replace_json"
+    sent = config(field={"_target_": target, "path": "precious", "value": 1})
+    with pytest.raises(InputError, match=r"field\._target_: found polyfield\.training\.durable"):
+        build_task(sent, ball.ball_scene())
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_a_trusted_package_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,15 +178,15 @@ def test_a_trusted_package_may_be_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(tmp_path)
     node = {"_target_": "trusted_pf.Thing", "size": 5}
     with pytest.raises(InputError, match=r"expected a class of polyfield \(trust=\[PACKAGE\]"):
-        make(node, field="field")
+        make(node, kind=object, field="field")
     assert "trusted_pf" not in sys.modules  # not even imported
     for trust in (["trusted_pf"], ["trusted_pf.Thing"]):
-        thing = make(node, trust=trust, offers={"in_dim": 3, "other": 4})
+        thing = make(node, kind=object, trust=trust, offers={"in_dim": 3, "other": 4})
         assert (thing.size, thing.in_dim) == (5, 3)
     with pytest.raises(InputError, match=r"trusted_pf\.os\.system"):
-        check_trust({"_target_": "trusted_pf.os.system"}, ["trusted_pf"])
+        find_class({"_target_": "trusted_pf.os.system"}, object, ["trusted_pf"])
     with pytest.raises(InputError):
-        make(node, trust=["trusted_pf.Other"])
+        make(node, kind=object, trust=["trusted_pf.Other"])
 
 
 class Needy:
@@ -165,14 +195,15 @@ class Needy:
 
 
 def test_a_missing_argument_is_named() -> None:
+    node = {"_target_": "polyfield.training.trainer.Trainer"}
     with pytest.raises(InputError, match="missing a required argument: 'optimizer'"):
-        make({"_target_": "polyfield.training.trainer.Trainer"}, None, ".", field="trainer")
+        make(node, None, ".", kind=object, field="trainer")
 
 
 def test_modules_are_handed_over_not_copied() -> None:
     module = nn.Linear(1, 1)
     node = {"_target_": "polyfield.training.averaging.Average", "decay": 0.5}
-    assert make(node, required={"module": module}).module is module
+    assert make(node, kind=object, required={"module": module}).module is module
 
 
 def test_a_trainer_follows_its_configuration(tmp_path: Path, ball: Any) -> None:
