@@ -107,12 +107,15 @@ class RadianceDecoder(nn.Module):
     def _kernels(self) -> DecoderKernels:
         network = [len(self.color_widths) - 1, -1, *self.color_widths]
         is_network = self.color_kind == "mlp"
+        blocks = color.harmonics_blocks(self.harmonics)
+        if is_network:
+            blocks = (color.network_forward, color.network_backward)
         return DecoderKernels(
             summed=self.summed,
             trunk_shape=np.array([len(self.trunk_widths) - 1, self.skip, *self.trunk_widths]),
             color_shape=np.array([self.harmonics, self.geometry, *network]),
-            color_forward=color.network_forward if is_network else color.harmonics_forward,
-            color_backward=color.network_backward if is_network else color.harmonics_backward,
+            color_forward=blocks[0],
+            color_backward=blocks[1],
             color_width=sum(self.color_widths) if is_network else 0,
             activation=ACTIVATIONS[self.activation],
             shift=self.shift,

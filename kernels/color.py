@@ -8,54 +8,69 @@ any appearance code), e harmonics. Both heads end in a sigmoid.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import Block, block, variant
+from polyfield.kernels.exponential import exponential
 from polyfield.kernels.mlp import mlp_backward, mlp_forward, output
 
 
-@block
-def sigmoid(x):  # type: ignore[no-untyped-def]
-    one = type(x)(1)
-    return one / (one + math.exp(-x))
+HARMONICS = 9  # e; bound anew by `harmonics_blocks`
 
 
 @block
+def sigmoids(values):  # type: ignore[no-untyped-def]
+    """The sigmoid of contiguous values, in place."""
+    flat = values.reshape(-1)
+    one = flat.dtype.type(1)
+    for i in range(flat.shape[0]):
+        flat[i] = one / (one + exponential(-flat[i]))
+
+
 def harmonics_forward(geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb):  # type: ignore[no-untyped-def]
     """rgb[r0:r1] from k = 3 e coefficients a row: sigmoid(sum_b g[c e + b] Y_b(direction)).
 
     Args:
         geometry: [r1-r0, k]; rays: [capacity] ray of each row; ray_features: [r, q], Y first.
     """
-    e = shape[0]
     for row in range(r1 - r0):
         basis = ray_features[rays[r0 + row]]
         for c in range(3):
-            value = geometry[row, c * e] * basis[0]
-            for b in range(1, e):
-                value += geometry[row, c * e + b] * basis[b]
-            rgb[r0 + row, c] = sigmoid(value)
+            value = geometry[row, c * HARMONICS] * basis[0]
+            for b in range(1, HARMONICS):
+                value += geometry[row, c * HARMONICS + b] * basis[b]
+            rgb[r0 + row, c] = value
+    sigmoids(rgb[r0:r1])
 
 
-@block
 def harmonics_backward(  # type: ignore[no-untyped-def]
     geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb, d_rgb,
     d_geometry, d_ray_features, d_params,
 ):  # fmt: skip
-    """Write d_geometry [r1-r0, k] and add to d_ray_features [r, q], from d_rgb [r1-r0, 3]."""
-    e = shape[0]
-    one = rgb.dtype.type(1)
+    """Write d_geometry [r1-r0, k] and add to d_ray_features [r, q], from d_rgb [r1-r0, 3].
+
+    Args:
+        d_ray_features: empty where nobody asks for it.
+    """
+    one, wanted = rgb.dtype.type(1), d_ray_features.shape[0] > 0
     for row in range(r1 - r0):
         ray = rays[r0 + row]
         for c in range(3):
             value = rgb[r0 + row, c]
             slope = d_rgb[row, c] * value * (one - value)
-            for b in range(e):
-                d_ray_features[ray, b] += slope * geometry[row, c * e + b]
-            for b in range(e):
-                d_geometry[row, c * e + b] = slope * ray_features[ray, b]
+            if wanted:
+                for b in range(HARMONICS):
+                    d_ray_features[ray, b] += slope * geometry[row, c * HARMONICS + b]
+            for b in range(HARMONICS):
+                d_geometry[row, c * HARMONICS + b] = slope * ray_features[ray, b]
+
+
+def harmonics_blocks(harmonics: int) -> tuple[Block, Block]:
+    """The head's forward and backward for e harmonics."""
+    return (
+        variant(harmonics_forward, HARMONICS=harmonics),
+        variant(harmonics_backward, HARMONICS=harmonics),
+    )
 
 
 @block
@@ -81,7 +96,8 @@ def network_forward(geometry, rays, ray_features, params, shape, acts, capacity,
     logits = output(layers, shape[2:], capacity, r0, r1)
     for row in range(r1 - r0):
         for c in range(3):
-            rgb[r0 + row, c] = sigmoid(logits[row, c])
+            rgb[r0 + row, c] = logits[row, c]
+    sigmoids(rgb[r0:r1])
 
 
 @block
@@ -106,5 +122,6 @@ def network_backward(  # type: ignore[no-untyped-def]
         ray = rays[r0 + row]
         for c in range(k):
             d_geometry[row, c] = inputs[row, c]
-        for c in range(width - k):
-            d_ray_features[ray, c] += inputs[row, k + c]
+        if d_ray_features.shape[0] > 0:
+            for c in range(width - k):
+                d_ray_features[ray, c] += inputs[row, k + c]

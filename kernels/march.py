@@ -44,18 +44,24 @@ def step_size(march, t):  # type: ignore[no-untyped-def]
 
 
 @block
-def cell_exit(x, cell, distance, slope):  # type: ignore[no-untyped-def]
+def cell_exit(x, cell, distance, inverse):  # type: ignore[no-untyped-def]
     """How far along a ray one axis stays clear.
 
     Args:
         x: coordinate in cells; cell: its floor; distance: of the cell, at least 1.
-        slope: cells per unit of distance along the ray.
+        inverse: distance along the ray per cell, see `inverse_slope`.
     """
-    if slope > 0:
-        return (type(x)(cell + distance) - x) / slope
-    if slope < 0:
-        return (type(x)(cell - distance + 1) - x) / slope
-    return type(x)(1e30)
+    face = cell + distance if inverse > 0 else cell - distance + 1
+    return (type(x)(face) - x) * inverse
+
+
+@block
+def inverse_slope(slope):  # type: ignore[no-untyped-def]
+    """1 / slope, or so much that no face of a cell is ever met."""
+    tiny = type(slope)(1e-12)
+    if abs(slope) < tiny:
+        return type(slope)(1e12)
+    return type(slope)(1) / slope
 
 
 @block
@@ -102,6 +108,9 @@ def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, x
     dt, cone = march[STEP], march[CONE]
     ox, oy, oz, dx, dy, dz = o[0], o[1], o[2], d[0], d[1], d[2]
     slope_x, slope_y, slope_z = dx * march[3] * size, dy * march[4] * size, dz * march[5] * size
+    inverse_x, inverse_y = inverse_slope(slope_x), inverse_slope(slope_y)
+    inverse_z = inverse_slope(slope_z)
+    steps = one / dt
     slope = (one + one) * max(abs(dx * march[3]), abs(dy * march[4]), abs(dz * march[5]))
     taken = 0
     k, t = state[0], state[1]
@@ -129,15 +138,15 @@ def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, x
                 continue
             if kind == BOX:
                 clear = min(
-                    cell_exit(u_cells, i, distance, slope_x),
-                    cell_exit(v_cells, j, distance, slope_y),
-                    cell_exit(w_cells, m, distance, slope_z),
+                    cell_exit(u_cells, i, distance, inverse_x),
+                    cell_exit(v_cells, j, distance, inverse_y),
+                    cell_exit(w_cells, m, distance, inverse_z),
                 )
             else:
                 clear = contracted_exit(kind, march, x, y, z, slope, distance, resolution)
             if cone == 0:
                 # The truncation keeps the next midpoint from passing what is known to be empty.
-                k += max(march.dtype.type(int(clear / dt)) - one, zero)
+                k += max(march.dtype.type(int(clear * steps)) - one, zero)
             else:
                 clear = min(middle + clear, end)
                 dt = step_size(march, t)

@@ -24,6 +24,7 @@ from numba import prange
 
 from polyfield.kernels.blocks import Block, block, unbound
 from polyfield.kernels.domain import to_unit_backward
+from polyfield.kernels.exponential import exponential
 from polyfield.kernels.march import march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
 
@@ -48,11 +49,11 @@ def density_of(raw, kind, shift):  # type: ignore[no-untyped-def]
     one, top = type(raw)(1), type(raw)(EXPONENT_MAX)
     x = raw + shift
     if kind == EXP:
-        value = math.exp(min(x, top))
+        value = exponential(min(x, top))
         return value, value
     if x > top:
         return x, one
-    e = math.exp(x)
+    e = exponential(x)
     return math.log(one + e), e / (one + e)
 
 
@@ -79,6 +80,24 @@ def raw_density(row, r):  # type: ignore[no-untyped-def]
     return value
 
 
+def opacities(rows, dts, kind, shift, alpha, slope):  # type: ignore[no-untyped-def]
+    """Opacity 1 - exp(-density dt) of rows of `trunk_rows`, and the density's slope.
+
+    Loops of their own, free of the rays' bookkeeping, so that they become vector code.
+    """
+    n, one = dts.shape[0], dts.dtype.type(1)
+    for r in range(n):
+        alpha[r] = raw_density(rows, r)
+    if kind == EXP:
+        for r in range(n):
+            value, slope[r] = density_of(alpha[r], EXP, shift)
+            alpha[r] = one - exponential(-value * dts[r])
+    else:
+        for r in range(n):
+            value, slope[r] = density_of(alpha[r], SOFTPLUS, shift)
+            alpha[r] = one - exponential(-value * dts[r])
+
+
 def encode_rows(xs, r0, r1, first, last, params, ints, floats, features):  # type: ignore[no-untyped-def]
     """Encode rows r0..r1 in parts first..last."""
     n = r1 - r0
@@ -100,12 +119,18 @@ def move(values, sources, first, moved):  # type: ignore[no-untyped-def]
                 values[target, c] = values[source, c]
 
 
-def move_rows(sources, first, moved, xs, features, trunk_shape, acts, capacity):  # type: ignore[no-untyped-def]
-    """Close the gaps that dropped samples leave in a round's rows."""
-    move(xs, sources, first, moved)
-    move(features, sources, first, moved)
+def move_rows(sources, first, moved, xs, features, trunk_shape, acts, capacity, keep):  # type: ignore[no-untyped-def]
+    """Close the gaps that dropped samples leave in a round's rows.
+
+    Args:
+        keep: move also what only the backward pass reads.
+    """
+    n_layers = trunk_shape[0]
+    if keep or SUMMED > 0:
+        move(xs, sources, first, moved)
+        move(features, sources, first, moved)
     if SUMMED == 0:
-        for i in range(1, trunk_shape[0] + 1):
+        for i in range(1 if keep else n_layers, n_layers + 1):
             move(layer(acts, trunk_shape, capacity, i, 0, capacity), sources, first, moved)
 
 
@@ -144,6 +169,8 @@ def render_forward(  # type: ignore[no-untyped-def]
         span = np.empty((block_rays, 2), settings.dtype)
         light = np.empty((block_rays, 3), settings.dtype)  # T, sum w, sum w s
         sources = np.empty(block_rays * ROUND, np.int64)
+        alpha = np.empty(block_rays * ROUND, settings.dtype)
+        gradient = np.empty(block_rays * ROUND, settings.dtype)
         end, n_marched = 0, 0
         for b in range(thread, n_blocks, n_threads):
             first_ray = b * block_rays
@@ -183,19 +210,17 @@ def render_forward(  # type: ignore[no-untyped-def]
                     break
                 encode_rows(x_of, end, last, 0, density_parts, params, ints, floats, feature)
                 trunk = trunk_rows(feature, trunk_params, trunk_shape, act, capacity, end, last)
+                opacities(trunk, dt_of[end:last], kind, settings[SHIFT], alpha, gradient)
                 source, target, still = 0, end, 0
                 for a in range(n_alive):
                     i = alive[a]
                     ray = first_ray + i
                     for m in range(taken[a]):
                         t, dt = t_of[end + source + m], dt_of[end + source + m]
-                        value, gradient = density_of(
-                            raw_density(trunk, source + m), kind, settings[SHIFT]
-                        )
-                        w = light[i, 0] * (one - math.exp(-value * dt))
+                        w = light[i, 0] * alpha[source + m]
                         sources[target - end] = end + source + m
                         ray_of[target], t_of[target], dt_of[target] = ray, t, dt
-                        weight[target], slope[target] = w, gradient
+                        weight[target], slope[target] = w, gradient[source + m]
                         s = bounded_distance(t)
                         length = bounded_distance(t + dt) - s
                         out[ray, 3] += w
@@ -215,8 +240,8 @@ def render_forward(  # type: ignore[no-untyped-def]
                         alive[still] = i
                         still += 1
                 move_rows(
-                    sources, end, target - end, x_of, feature, trunk_shape, act, capacity
-                )  # fmt: skip
+                    sources, end, target - end, x_of, feature, trunk_shape, act, capacity, keep
+                )
                 n_alive = still
                 end = target
             if end < 0:

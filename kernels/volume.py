@@ -127,6 +127,9 @@ class VolumeKernels:
             "encode_rows": variant(render.encode_rows, encode=blocks.encode),
             "trunk_rows": variant(render.trunk_rows, SUMMED=summed),
             "raw_density": variant(render.raw_density, SUMMED=summed),
+            "opacities": variant(
+                render.opacities, raw_density=variant(render.raw_density, SUMMED=summed)
+            ),
             "move_rows": variant(render.move_rows, SUMMED=summed),
         }
 
@@ -177,9 +180,13 @@ class VolumeKernels:
         rows: np.ndarray,
         d_out: np.ndarray,
         want_rays: bool,
+        want_features: bool,
         d_params: np.ndarray,
     ) -> tuple[np.ndarray, ...]:
-        """Gradients of origins, directions, ray features, params (3); adds to `d_params`."""
+        """Gradients of origins, directions, ray features, params (3); adds to `d_params`.
+
+        Those of rays and of their features are computed only where wanted.
+        """
         origins, directions, _, ray_features = rays
         decoder, encoder, blocks = self.decoder, self.encoder, self.encoder.blocks
         run = specialise(
@@ -192,7 +199,7 @@ class VolumeKernels:
         threads = len(rows)
         d_trunk = np.zeros((threads, len(params[1])), settings.dtype)
         d_color = np.zeros((threads, len(params[2])), settings.dtype)
-        d_features = np.zeros_like(ray_features)
+        d_features = np.zeros_like(ray_features if want_features else ray_features[:0])
         d_origins, d_directions = np.zeros_like(origins), np.zeros_like(directions)
         with launch():
             run(
@@ -279,7 +286,7 @@ class _Render(torch.autograd.Function):
         d_params = table.grad.view(-1).numpy() if direct else np.zeros_like(arguments[3][0])
         gradients = kernels.run_backward(
             stash, *arguments, out, rows, d_out.contiguous().numpy(), needed[0] or needed[1],
-            d_params,
+            needed[2], d_params,
         )  # fmt: skip
         needed[3] = needed[3] and not direct
         tensors = [
