@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -98,3 +99,27 @@ def test_the_architecture_names_every_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = {file.parent.name for file in ROOT.glob("*/__init__.py")}
     assert folders <= set(re.findall(r"`(\w+)/`", text))
+
+
+def allowed_imports() -> dict[str, set[str]]:
+    """By folder, those that the table of docs/architecture.md lets it import."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    allowed: dict[str, set[str]] = {}
+    for folder, may in re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", text, flags=re.MULTILINE):
+        above = set(allowed) if "all of the above" in may else set()
+        allowed[folder] = {folder, *above, *re.findall(r"`(\w+)`", may)}
+    return allowed
+
+
+@pytest.mark.parametrize("folder", sorted(file.parent.name for file in ROOT.glob("*/__init__.py")))
+def test_imports_follow_the_arrows(folder: str) -> None:
+    allowed, folders = allowed_imports()[folder], {file.parent.name for file in ROOT.glob("*/*.py")}
+    for file in ROOT.glob(f"{folder}/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "asname")]
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{name}" for name in names]
+            for name in names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+                root, _, rest = name.partition(".")
+                inside = rest.partition(".")[0]
+                assert root != "polyfield" or inside not in folders - allowed, (file.name, name)
