@@ -55,16 +55,11 @@ def contact_sheet(run: Path) -> Path:
     """Truth, render, error and depth of a few test views in `RUN/renders/contact_sheet.png`."""
     from polyfield.commands.opening import open_radiance
     from polyfield.commands.schema import configuration
-    from polyfield.export import pictures
+    from polyfield.renderers import pictures
+    from polyfield.training.evaluation import columns
 
     task = open_radiance(configuration(f"run={run}", verb="render"))
-    rows = []
-    for view in task.views("test", ROWS):
-        truth, rgb = pictures.picture(view.truth), pictures.picture(view.render.rgb.numpy())
-        depth, opacity = view.render.depth.numpy(), view.render.opacity.numpy()
-        span = pictures.depth_range([depth], [opacity])
-        shown = pictures.depth_picture(depth, opacity, span)
-        rows.append([truth, rgb, pictures.error_picture(truth, rgb), shown])
+    rows = [columns(view) for view in task.views("test", ROWS)]
     file = run / "renders" / "contact_sheet.png"
     titles = ["truth", "render", "error, white is 0.25", "depth, red is near"]
     pictures.write_picture(file, pictures.contact_sheet(rows, titles))

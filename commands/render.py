@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from polyfield.cameras import Cameras
     from polyfield.datasets.scene import Scene
-    from polyfield.export.pictures import Picture
     from polyfield.renderers import Render
+    from polyfield.renderers.pictures import Picture
     from polyfield.training.radiance import RadianceTask
 
 HELP = """\
@@ -150,7 +150,7 @@ class Views:
         return self.task.renderer.image(cameras, i, self.background, modes, appearance=code)
 
     def _depth_range(self) -> tuple[float, float]:
-        from polyfield.export.pictures import depth_range
+        from polyfield.renderers.pictures import depth_range
 
         step = max(len(self.cameras) // LOOKS, 1)
         small = self.cameras[slice(0, None, step)].scaled(0.25)
@@ -158,7 +158,7 @@ class Views:
         return depth_range([r.depth.numpy() for r in renders], [r.opacity.numpy() for r in renders])
 
     def _picture(self, mode: str, render: Render) -> Picture:
-        from polyfield.export.pictures import depth_picture, normal_picture, picture
+        from polyfield.renderers.pictures import depth_picture, normal_picture, picture
 
         if mode == "rgb":
             return picture(render.rgb.numpy())
@@ -184,7 +184,7 @@ def _write_video(out: Path, views: Views, config: dict[str, Any]) -> int:
 def _write_folder(out: Path, views: Views, config: dict[str, Any]) -> int:
     import numpy as np
 
-    from polyfield.export.pictures import write_picture
+    from polyfield.renderers.pictures import write_picture
 
     out.mkdir(parents=True, exist_ok=True)
     for i, (shown, render) in enumerate(_progress(views)):

@@ -11,7 +11,7 @@ import imageio.v2 as iio
 import numpy as np
 
 from polyfield.errors import InputError
-from polyfield.export.pictures import Picture
+from polyfield.renderers.pictures import Picture
 
 
 def write_video(path: Path, frames: Iterable[Picture], fps: float = 30.0) -> int:

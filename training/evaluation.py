@@ -5,8 +5,10 @@ Letters: h, w pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,11 +16,22 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from polyfield.datasets.image_files import EXTENSIONS
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
+from polyfield.renderers.pictures import (
+    Picture,
+    depth_picture,
+    depth_range,
+    error_picture,
+    picture,
+    write_picture,
+)
 from polyfield.renderers.render import Render
 from polyfield.training import metrics
 from polyfield.version import __version__
+
+LONGEST = 60  # characters of a name: four bytes each are less than a disk takes
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
 
     Args:
         views: at least one.
-        out: a folder for `NAME.png`, each truth | render | error | depth; None for none.
+        out: a folder for `file_name(NAME).png`, each truth | render | error | depth; None for none.
         lpips: also by LPIPS, where the package is installed.
 
     Returns:
@@ -76,6 +89,7 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
         and "notes" on what was left out.
     """
     images, sizes, seconds = [], [], 0.0
+    names: list[str] = []
     lpips_runs = lpips and metrics.has_lpips()
     for view in views:
         rgb = view.render.rgb.cpu().numpy()
@@ -90,7 +104,8 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
         sizes.append((rgb.shape[1], rgb.shape[0]))
         seconds += view.seconds
         if out is not None:
-            write_sheet(out, view)
+            names.append(file_name(view.name, names))
+            write_picture(out / f"{names[-1]}.png", np.concatenate(columns(view), axis=1))
     keys = [key for key in images[0] if key != "name"]
     result: dict[str, Any] = {k: float(np.mean([image[k] for image in images])) for k in keys}
     pixels = sum(width * height for width, height in sizes)
@@ -105,19 +120,26 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
     return result
 
 
-def write_sheet(out: Path, view: View) -> None:
-    """Write truth | render | error | depth beside each other to `out/NAME.png`."""
-    from polyfield.export.pictures import (
-        depth_picture,
-        depth_range,
-        error_picture,
-        picture,
-        write_picture,
-    )
-
+def columns(view: View) -> list[Picture]:
+    """Truth, render, error and depth of a view, pictures of one size."""
     depth, opacity = view.render.depth.cpu().numpy(), view.render.opacity.cpu().numpy()
     truth, rgb = picture(view.truth), picture(view.render.rgb.cpu().numpy())
     span = depth_range([depth], [opacity])
-    columns = [truth, rgb, error_picture(truth, rgb), depth_picture(depth, opacity, span)]
-    name = "_".join(PurePosixPath(view.name).with_suffix("").parts)
-    write_picture(out / f"{name}.png", np.concatenate(columns, axis=1))
+    return [truth, rgb, error_picture(truth, rgb), depth_picture(depth, opacity, span)]
+
+
+def file_name(name: str, taken: Iterable[str] = ()) -> str:
+    """A name for the picture of an image, without folders: `a/b.jpg` gives `a_b`.
+
+    Args:
+        name: of the image; it may lead anywhere (`/photos/b.jpg`, `../b.jpg`).
+        taken: names that others have; a number makes this one different, whatever its case.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.suffix.lower() in EXTENSIONS:
+        path = path.with_suffix("")
+    joined = "/".join(part for part in path.parts if part.strip("/."))
+    plain = re.sub(r"[^\w.+-]+", "_", joined).lstrip(".")[-LONGEST:] or "image"
+    known = {other.lower() for other in taken}
+    numbered = (f"{plain}_{number}" for number in count(2))
+    return next(unused for unused in chain([plain], numbered) if unused.lower() not in known)
