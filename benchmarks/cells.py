@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polyfield.errors import InputError
-from polyfield.training.durable import replace_file
+from polyfield.training.durable import replace_json
 
 FOLDER = "cells"
 Record = dict[str, Any]
@@ -105,7 +105,7 @@ def write_record(file: Path, record: Record) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError("cannot write", file=file.parent, found=error.strerror) from error
-    replace_file(file, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    replace_json(file, record)
 
 
 def is_current(record: Record | None, cell: Cell, revision: str) -> bool:

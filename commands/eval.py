@@ -18,12 +18,14 @@ usage: polyfield eval run=RUN [key=value ...]
   split=test             test | val | train
   limit=N                at most N images, evenly spread
   pictures=true          truth | render | error | depth of each image, in RUN/renders/eval
+                         (RUN/renders/eval_<split> of another split than test)
   data=PATH              where the photos lie now, if they were moved
   device=auto            auto | cpu | cuda
   trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
 
-Prints PSNR and SSIM of each image and their means, and writes them to RUN/eval.json with the
-resolution, split, background and protocol that they were taken with.
+Prints PSNR and SSIM of each image and their means, and writes them to RUN/eval.json (eval_<split>
+of another split than test) with the resolution, split, background and protocol that they were taken
+with. What an image cannot have, such as a score without valid pixels, is left out with a note.
 
 examples:
   polyfield eval run=runs/first
@@ -40,20 +42,28 @@ def main(words: list[str]) -> None:
 @job
 def run(config: dict[str, Any]) -> float:
     """Evaluate, write, print; the mean PSNR in dB."""
-    from polyfield.commands.scores import score_table, summary, write_scores
+    from polyfield.commands.scores import (
+        pictures_folder,
+        print_notes,
+        psnr_of,
+        score_table,
+        summary,
+        write_scores,
+    )
     from polyfield.training import checkpoint
 
     folder = run_folder(config)
     task = open_task(config)
     split = config["split"]
-    out = folder / "renders" / ("eval" if split == "test" else f"eval_{split}")
+    out = pictures_folder(folder, split)
     scores = task.evaluate(split, out if config["pictures"] else None, config["limit"])
     scores["step"] = checkpoint.read_state(checkpoint.resolve(folder, config["checkpoint"]))["step"]
     file = write_scores(folder, scores)
     print(score_table(scores))
     print(f"\n{summary(scores)}, {scores['rays_per_second']:,.0f} rays/s")
     print(f"protocol  {scores['protocol']}")
+    print_notes(scores)
     print(f"written   {file}")
     if config["pictures"]:
         print(f"pictures  {out}")
-    return float(scores["psnr"])
+    return psnr_of(scores)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyfield.commands.text import table
-from polyfield.training.durable import replace_file
+from polyfield.training.durable import replace_json
+
+if TYPE_CHECKING:
+    from polyfield.datasets.scene import Scene
 
 # Scores of an evaluation and how they are shown.
 SHOWN = {"psnr": "PSNR dB", "ssim": "SSIM", "lpips": "LPIPS"}
@@ -17,8 +21,18 @@ def write_scores(run: Path, scores: dict[str, Any]) -> Path:
     """Write `eval.json` for held-out views, `eval_<split>.json` for others."""
     split = scores.get("split", "test")
     file = run / ("eval.json" if split == "test" else f"eval_{split}.json")
-    replace_file(file, (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode())
+    replace_json(file, scores)
     return file
+
+
+def pictures_folder(run: Path, split: str) -> Path:
+    """Where the pictures of an evaluation go: as `eval.json`, apart for each split."""
+    return run / "renders" / ("eval" if split == "test" else f"eval_{split}")
+
+
+def held_out(scene: Scene) -> str:
+    """The split that a training is scored on: test, else val, else train, the first with images."""
+    return next(name for name in ("test", "val", "train") if len(scene.splits.get(name, ())))
 
 
 def read_scores(run: Path) -> dict[str, Any] | None:
@@ -45,5 +59,18 @@ def summary(scores: dict[str, Any]) -> str:
     return f"{text} on {len(scores['images'])} {scores.get('split', 'test')} images"
 
 
-def _digits(key: str, value: float) -> str:
+def psnr_of(scores: dict[str, Any]) -> float:
+    """The mean PSNR in dB, for Hydra's sweepers; NaN where there is none."""
+    return math.nan if scores["psnr"] is None else float(scores["psnr"])
+
+
+def print_notes(scores: dict[str, Any]) -> None:
+    """What was left out of the scores, a line each."""
+    for note in scores.get("notes", ()):
+        print(f"note      {note}")
+
+
+def _digits(key: str, value: float | None) -> str:
+    if value is None:
+        return "none"
     return f"{value:.2f}" if key == "psnr" else f"{value:.4f}"

@@ -98,10 +98,18 @@ def run(config: dict[str, Any]) -> float:
     """Train, evaluate, and say where things are.
 
     Returns:
-        The mean PSNR of the held-out images in dB, for Hydra's sweepers.
+        The mean PSNR in dB of the held-out images, those that it was trained on where none are,
+        for Hydra's sweepers.
     """
     from polyfield.commands.device import choose
-    from polyfield.commands.scores import summary, write_scores
+    from polyfield.commands.scores import (
+        held_out,
+        pictures_folder,
+        print_notes,
+        psnr_of,
+        summary,
+        write_scores,
+    )
 
     choose(config["device"])
     if config["viewer"]:
@@ -114,16 +122,18 @@ def run(config: dict[str, Any]) -> float:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
         print(f"  {command_line('train', resume=folder)}")
         raise SystemExit(INTERRUPTED)
-    split = "test" if len(scene.splits.get("test", ())) else "train"
+    split = held_out(scene)
+    pictures = pictures_folder(folder, split)
     with trainer.average.applied() if trainer.average else nullcontext():
-        scores = trainer.task.evaluate(split, folder / "renders" / "eval", None)
+        scores = trainer.task.evaluate(split, pictures, None)
     scores["step"] = outcome.step
     write_scores(folder, scores)
     rate = outcome.step / max(outcome.elapsed, 1e-9)
     print(f"trained   {outcome.step:,} steps in {outcome.elapsed:.1f} s ({rate:.0f} steps/s)")
     print(f"scored    {summary(scores)}")
-    print_next(folder, trainer)
-    return float(scores["psnr"])
+    print_notes(scores)
+    print_next(folder, pictures, trainer)
+    return psnr_of(scores)
 
 
 def start(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
@@ -190,11 +200,11 @@ def print_scene(scene: Scene, folder: Path) -> None:
     print(f"run       {folder}", flush=True)
 
 
-def print_next(folder: Path, trainer: Trainer) -> None:
+def print_next(folder: Path, pictures: Path, trainer: Trainer) -> None:
     """Where things are, and what to do now."""
     bounds = {"steps": trainer.max_steps, "seconds": trainer.max_seconds}
     more = {f"trainer.max_{unit}": f"{2 * bound:g}" for unit, bound in bounds.items() if bound}
-    print(f"run       {folder} (pictures in {folder / 'renders' / 'eval'})")
+    print(f"run       {folder} (pictures in {pictures})")
     print("next")
     print(f"  {command_line('render', run=folder, path='orbit')}")
     print(f"  {command_line('train', resume=folder, **more)}")

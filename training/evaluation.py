@@ -5,8 +5,9 @@ Letters: h, w pixels.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyfield.datasets.image_files import EXTENSIONS
+from polyfield.datasets.image_files import EXTENSIONS, first_names
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.renderers.pictures import (
@@ -86,28 +87,31 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
     Returns:
         "psnr" and "ssim" as means over images, "images" with the values of each, "resolution"
         [w, h] (None where images differ), "seconds" of rendering, "rays_per_second", "version",
-        and "notes" on what was left out.
+        and "notes" on what was left out. A score that an image cannot have is None and left out of
+        the mean, which is None where no image has one.
     """
     images, sizes, seconds = [], [], 0.0
     names: list[str] = []
-    lpips_runs = lpips and metrics.has_lpips()
+    notes: dict[str, list[str]] = {}
+    perceptual = metrics.Perceptual() if lpips else None
     for view in views:
         rgb = view.render.rgb.cpu().numpy()
-        scores: dict[str, Any] = {
-            "name": view.name,
-            "psnr": metrics.psnr(rgb, view.truth, view.mask),
-            "ssim": metrics.ssim(rgb, view.truth, view.mask),
-        }
-        if lpips_runs:
-            scores["lpips"] = metrics.lpips(rgb, view.truth)
-        images.append(scores)
+        scores, reasons = _scores(view, rgb)
+        if perceptual is not None:
+            scores["lpips"] = perceptual(rgb, view.truth)
+        for key, reason in reasons.items():
+            notes.setdefault(f"{key}: {reason}, left out of the mean", []).append(view.name)
+        images.append({"name": view.name, **scores})
         sizes.append((rgb.shape[1], rgb.shape[0]))
         seconds += view.seconds
         if out is not None:
             names.append(file_name(view.name, names))
             write_picture(out / f"{names[-1]}.png", np.concatenate(columns(view), axis=1))
-    keys = [key for key in images[0] if key != "name"]
-    result: dict[str, Any] = {k: float(np.mean([image[k] for image in images])) for k in keys}
+    result: dict[str, Any] = {k: _mean(images, k) for k in ("psnr", "ssim")}
+    if perceptual is not None and perceptual.note is None:
+        result["lpips"] = _mean(images, "lpips")
+    elif perceptual is not None:
+        images = [{k: v for k, v in image.items() if k != "lpips"} for image in images]
     pixels = sum(width * height for width, height in sizes)
     result.update(
         images=images,
@@ -115,9 +119,36 @@ def score(views: Iterable[View], out: Path | None, *, lpips: bool = False) -> di
         seconds=seconds,
         rays_per_second=pixels / max(seconds, 1e-9),
         version=__version__,
-        notes=["lpips: not installed (pip install lpips)"] if lpips and not lpips_runs else [],
+        notes=[f"{note} ({first_names(of)})" for note, of in notes.items()],
     )
+    if perceptual is not None and perceptual.note is not None:
+        result["notes"].append(perceptual.note)
     return result
+
+
+def _scores(
+    view: View, rgb: Float[np.ndarray, "h w 3"]
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """PSNR and SSIM of a view, None where there is none; and why not, by the score's name."""
+    if view.mask is not None and not view.mask.any():
+        return dict.fromkeys(("psnr", "ssim")), dict.fromkeys(("psnr", "ssim"), "no valid pixels")
+    reasons = {}
+    psnr: float | None = metrics.psnr(rgb, view.truth, view.mask)
+    if psnr == math.inf:
+        psnr, reasons["psnr"] = None, "equal to the photo"
+    ssim: float | None = None
+    if min(rgb.shape[:2]) < metrics.SMALLEST:
+        reasons["ssim"] = f"below {metrics.SMALLEST} pixels"
+    else:
+        ssim = metrics.ssim(rgb, view.truth, view.mask)
+        if math.isnan(ssim):
+            ssim, reasons["ssim"] = None, "no valid pixels away from the border"
+    return {"psnr": psnr, "ssim": ssim}, reasons
+
+
+def _mean(images: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    values = [image[key] for image in images if image[key] is not None]
+    return float(np.mean(values)) if values else None
 
 
 def columns(view: View) -> list[Picture]:

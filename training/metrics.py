@@ -18,6 +18,7 @@ from polyfield.errors import InputError
 from polyfield.kernels.launch import launch
 
 RADIUS = 5  # of the window, where scikit-image cuts a Gaussian of 1.5 pixels
+SMALLEST = 2 * RADIUS + 1  # pixels a side, of which a picture has an SSIM
 _taps = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / 1.5) ** 2)
 TAPS = _taps / _taps.sum()
 C1, C2 = 0.01**2, 0.03**2
@@ -51,11 +52,11 @@ def ssim(image: Picture, truth: Picture, mask: Bool[np.ndarray, "h w"] | None = 
 def ssim_map(image: Picture, truth: Picture) -> Float[np.ndarray, "h-10 w-10"]:
     """The similarity around every pixel whose window fits, averaged over channels."""
     h, w = truth.shape[:2]
-    if image.shape != truth.shape or truth.ndim != 3 or min(h, w) <= 2 * RADIUS:
+    if image.shape != truth.shape or truth.ndim != 3 or min(h, w) < SMALLEST:
         raise InputError(
             field="ssim",
             found=f"{list(image.shape)} and {list(truth.shape)}",
-            expected=f"two pictures [h, w, c] of one size, of {2 * RADIUS + 1} pixels or more",
+            expected=f"two pictures [h, w, c] of one size, of {SMALLEST} pixels or more",
         )
     out = np.empty((h - 2 * RADIUS, w - 2 * RADIUS))
     a, b = (np.ascontiguousarray(side, dtype=np.float64) for side in (image, truth))
@@ -116,6 +117,28 @@ def lpips(image: Picture, truth: Picture) -> float:
     ]
     with torch.no_grad():
         return float(_lpips_network()(*tensors, normalize=True))
+
+
+class Perceptual:
+    """LPIPS of one picture after another, for as long as it can be had.
+
+    Attributes:
+        note: why it cannot; None while it can.
+    """
+
+    def __init__(self) -> None:
+        self.note = None if has_lpips() else "lpips: not installed (pip install lpips)"
+
+    def __call__(self, image: Picture, truth: Picture) -> float | None:
+        """The distance; None where `note` says why."""
+        if self.note is not None:
+            return None
+        try:
+            return lpips(image, truth)
+        except (OSError, RuntimeError, ImportError) as error:  # its weights are downloaded
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            self.note = f"lpips: not computed ({reason[0]})"
+            return None
 
 
 @cache

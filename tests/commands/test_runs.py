@@ -19,59 +19,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from polyfield import cli
 from polyfield.cameras.files import save_cameras
 from polyfield.commands import train
 from polyfield.datasets.load import load_scene
-from polyfield.datasets.procedural import procedural_scene
 from polyfield.errors import InputError
-
-SMALL = [
-    *("field.levels=4", "field.log2_entries=11", "field.max_resolution=64"),
-    *("task.samples_per_step=2048", "task.rays=128"),
-]
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in scene in 12 + 3 images of 32 x 32, in a file of our own format, scaled by 10."""
-    scene = procedural_scene(n_train=12, n_test=3, size=32)
-    poses = scene.cameras.world_from_camera.numpy().copy()
-    poses[:, :, 3] *= 10
-    file = tmp_path_factory.mktemp("my photos, (1)") / "scene.npz"
-    np.savez(
-        file,
-        world_from_camera=poses,
-        intrinsics=scene.cameras.intrinsics.numpy(),
-        images=np.stack([scene.images[i] for i in range(len(scene))]),
-        names=np.array(scene.images.names),
-        train=scene.splits["train"].numpy(),
-        test=scene.splits["test"].numpy(),
-    )
-    return file
-
-
-@pytest.fixture(scope="session")
-def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 120 steps."""
-    run = tmp_path_factory.mktemp("runs") / "a run"
-    words = ["train", f"data={photos}", f"run={run}", "trainer.max_steps=120", *SMALL]
-    assert cli.main(words) == 0
-    return run
-
-
-@pytest.fixture
-def line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run `polyfield WORDS...` in an empty folder: (status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        status = cli.main(words)
-        return status, *capsys.readouterr()
-
-    return run
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -92,8 +43,10 @@ def test_a_run_holds_its_configuration_scores_and_pictures(trained: Path) -> Non
     assert not list(trained.rglob(".hydra"))
 
 
-def test_the_default_run_is_named_and_alone(line: Callable, photos: Path, tmp_path: Path) -> None:
-    status, out, _ = line("train", f"data={photos}", "trainer.max_steps=2", *SMALL)
+def test_the_default_run_is_named_and_alone(
+    line: Callable, photos: Path, small: list[str], tmp_path: Path
+) -> None:
+    status, out, _ = line("train", f"data={photos}", "trainer.max_steps=2", *small)
     assert status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     (run,) = (tmp_path / "runs").iterdir()
@@ -184,10 +137,12 @@ def test_info_tells_which_fields_run_fused(line: Callable) -> None:
         assert any(row.split() == [name, "fused"] for row in out.splitlines())
 
 
-def test_a_sweep_numbers_its_jobs(line: Callable, photos: Path, tmp_path: Path) -> None:
+def test_a_sweep_numbers_its_jobs(
+    line: Callable, photos: Path, small: list[str], tmp_path: Path
+) -> None:
     status, _, err = line(
         *("train", "-m", f"data={photos}", "run=sweep, (1)", "seed=1,2", "trainer.max_steps=2"),
-        *SMALL,
+        *small,
     )
     assert status == 0, err
     assert [path.name for path in tmp_path.iterdir()] == ["sweep, (1)"]
@@ -200,7 +155,7 @@ def test_a_sweep_numbers_its_jobs(line: Callable, photos: Path, tmp_path: Path) 
 
 
 def test_a_sweeper_gets_the_psnr_of_every_job_and_goes_on_after_a_bad_one(
-    line: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: Callable, photos: Path, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "psnr_notes.py").write_text(
@@ -213,7 +168,7 @@ def test_a_sweeper_gets_the_psnr_of_every_job_and_goes_on_after_a_bad_one(
     monkeypatch.syspath_prepend(tmp_path / "notes")
     status, _, err = line(
         *("train", "-m", f"data={photos}", "run=r", "field.levels=0,2,4", "trainer.max_steps=2"),
-        *("+hydra.callbacks.note._target_=psnr_notes.Note", *SMALL[1:]),
+        *("+hydra.callbacks.note._target_=psnr_notes.Note", *small[1:]),
     )
     assert status == 2
     assert err.splitlines()[-1].startswith("error: field.levels: found 0")
@@ -290,9 +245,11 @@ def _weights(run: Path) -> dict[str, np.ndarray]:
     return dict(load_file(file))
 
 
-def test_a_run_opens_where_its_data_was_moved(line: Callable, photos: Path, tmp_path: Path) -> None:
+def test_a_run_opens_where_its_data_was_moved(
+    line: Callable, photos: Path, small: list[str], tmp_path: Path
+) -> None:
     shutil.copy(photos, "before.npz")
-    line("train", "data=before.npz", "run=r", "trainer.max_steps=2", *SMALL)
+    line("train", "data=before.npz", "run=r", "trainer.max_steps=2", *small)
     os.rename("before.npz", "after, (2).npz")
     status, _, err = line("eval", "run=r")
     assert (status, err.count("\n")) == (2, 1)
@@ -304,8 +261,8 @@ def test_a_run_opens_where_its_data_was_moved(line: Callable, photos: Path, tmp_
     assert "nowhere.npz" in err
 
 
-def test_a_larger_budget_goes_on_with_a_run(line: Callable, photos: Path) -> None:
-    line("train", f"data={photos}", "run=r", "trainer.max_steps=3", *SMALL)
+def test_a_larger_budget_goes_on_with_a_run(line: Callable, photos: Path, small: list[str]) -> None:
+    line("train", f"data={photos}", "run=r", "trainer.max_steps=3", *small)
     status, out, _ = line("train", "resume=r", "trainer.max_steps=5")
     assert status == 0
     assert "5 steps" in out
@@ -314,8 +271,10 @@ def test_a_larger_budget_goes_on_with_a_run(line: Callable, photos: Path) -> Non
     assert "5 steps" in out
 
 
-def test_ctrl_c_saves_and_resume_is_bit_equal(line: Callable, photos: Path) -> None:
-    words = [f"data={photos}", "trainer.max_steps=150", "trainer.log_every=10", *SMALL]
+def test_ctrl_c_saves_and_resume_is_bit_equal(
+    line: Callable, photos: Path, small: list[str]
+) -> None:
+    words = [f"data={photos}", "trainer.max_steps=150", "trainer.log_every=10", *small]
     command = [sys.executable, "-m", "polyfield", "train", "run=stopped", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     rows = Path("stopped/metrics.jsonl")
@@ -334,8 +293,8 @@ def test_ctrl_c_saves_and_resume_is_bit_equal(line: Callable, photos: Path) -> N
     assert all((resumed[name] == straight[name]).all() for name in straight)
 
 
-def test_the_demo_makes_its_pictures(line: Callable, photos: Path) -> None:
-    status, out, _ = line("demo", f"data={photos}", "trainer.max_steps=4", "run=d", *SMALL)
+def test_the_demo_makes_its_pictures(line: Callable, photos: Path, small: list[str]) -> None:
+    status, out, _ = line("demo", f"data={photos}", "trainer.max_steps=4", "run=d", *small)
     assert status == 0
     assert "d/renders/contact_sheet.png" in out
     assert iio.imread("d/renders/contact_sheet.png").ndim == 3

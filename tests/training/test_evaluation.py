@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from polyfield.training.evaluation import file_name
+from polyfield.training.evaluation import file_name, score
 from polyfield.training.radiance import RadianceTask
 
 
@@ -45,3 +48,16 @@ def test_every_view_has_a_picture_inside_its_folder(tmp_path: Path, ball: Any) -
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert len(names) == 3
     assert {"a_b.png", "a_B_2.png"} < names
+
+
+def test_a_render_equal_to_its_photo_is_left_out_of_the_mean(ball: Any) -> None:
+    scene = ball.ball_scene("none")
+    task = RadianceTask(ball.Ball(), scene)
+    views = list(task.views("test"))
+    perfect = dataclasses.replace(views[0].render, rgb=torch.from_numpy(views[0].truth))
+    views[0] = dataclasses.replace(views[0], render=perfect)
+    result = score(views, None)
+    assert result["images"][0]["psnr"] is None
+    assert result["psnr"] == np.mean([image["psnr"] for image in result["images"][1:]])
+    assert result["notes"] == ["psnr: equal to the photo, left out of the mean (0000)"]
+    assert score(views[:1], None)["psnr"] is None
