@@ -41,6 +41,8 @@ def load_cameras(path: str | Path) -> Cameras:
         raise InputError(str(error.strerror), file=path) from error
     except ValueError as error:
         raise InputError(f"not json: {error}", file=path) from error
+    except RecursionError as error:
+        raise InputError("lists within lists without end", file=path) from error
     return cameras_from_dict(entries, path)
 
 
@@ -71,7 +73,7 @@ def _row(entry: Any, file: Path | None, where: str) -> tuple[np.ndarray, ...]:
     def numbers(key: str, expected: str, *shapes: tuple[int, ...]) -> np.ndarray:
         try:
             array = np.array(entry.get(key), dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise error(key, entry.get(key), expected) from None
         if array.shape not in shapes or not np.isfinite(array).all():
             raise error(key, entry.get(key), expected)
@@ -80,7 +82,7 @@ def _row(entry: Any, file: Path | None, where: str) -> tuple[np.ndarray, ...]:
     if not isinstance(entry, dict):
         raise InputError(file=file, field=where, found=type(entry).__name__, expected="an object")
     name = entry.get("model", Model.PINHOLE.name)
-    if name not in Model.__members__:
+    if not isinstance(name, str) or name not in Model.__members__:
         raise error("model", name, f"one of {', '.join(Model.__members__)}")
     pose = numbers("world_from_camera", "3 or 4 rows of 4 finite numbers", (3, 4), (4, 4))[:3]
     rotation = pose[:, :3]

@@ -56,7 +56,12 @@ def test_only_pose_intrinsics_and_size_are_needed() -> None:
         ("size", [64, 48.5], "whole pixels"),
         ("size", [64, 0], "whole pixels"),
         ("size", [1e300, 1], "whole pixels"),
+        ("size", [10**400, 6], "width and height"),
+        ("intrinsics", [10**400, 50, 32, 24], "fx, fy, cx, cy"),
         ("model", "FISH_BOWL", "EQUIRECTANGULAR"),
+        ("model", ["PINHOLE"], "EQUIRECTANGULAR"),
+        ("model", {"name": "PINHOLE"}, "EQUIRECTANGULAR"),
+        ("model", None, "found nothing"),
         ("distortion", [0.0] * 13, "at most 12"),
         ("distortion", [[1]], "at most 12"),
     ],
@@ -70,7 +75,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, key: str, value: object, message
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "[3]", "\xff", '"text"'])
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", "[3]", "\xff", '"text"', DEEP, f'[{{"size": {DEEP}}}]', "9" * 9999],
+    ids=lambda text: text[:10],
+)
 def test_files_that_are_something_else(tmp_path: Path, text: str) -> None:
     path = tmp_path / "cameras.json"
     path.write_bytes(text.encode("latin-1"))
