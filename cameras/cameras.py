@@ -6,8 +6,9 @@ are (x, y) from the corner of the image, so that the centre of its first pixel i
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from polyfield.cameras.loops import cast_rays, project_points
 from polyfield.cameras.models import PARAMETERS, Model
 from polyfield.cameras.rays import Rays
+from polyfield.cameras.similarity import apply_similarity, split_similarity
 from polyfield.errors import InputError
 
 
@@ -60,10 +62,10 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.model)
 
-    def __getitem__(self, which: int | slice | Tensor) -> Cameras:
-        """Some of the cameras; a number gives one camera."""
-        if isinstance(which, int):
-            i = range(len(self))[which]
+    def __getitem__(self, which: SupportsIndex | slice | Tensor) -> Cameras:
+        """Some of the cameras; a number of any integer type gives one camera."""
+        if not isinstance(which, slice) and np.ndim(which) == 0:
+            i = range(len(self))[operator.index(which)]
             which = slice(i, i + 1)
         return Cameras(
             self.world_from_camera[which],
@@ -105,13 +107,6 @@ class Cameras:
             axis_cosine.numpy(),
         )
         return Rays(origins, directions, index, axis_cosine)
-
-    def camera_directions(
-        self, index: Int[Tensor, " r"], pixels: Float[Tensor, "r 2"]
-    ) -> Float[Tensor, "r 3"]:
-        """The unit directions of pixel positions in the frames of their cameras, as for `rays`."""
-        identity = torch.eye(3, 4, dtype=torch.float64).expand(len(self), 3, 4)
-        return replace(self, world_from_camera=identity).rays(index, pixels).directions
 
     def image_rays(self, i: int) -> Rays:
         """The rays of all pixel centres of image i, row by row: [height * width]."""
@@ -171,11 +166,14 @@ class Cameras:
 
         Args:
             similarity: new world from old world: rotation, translation and one scale.
+
+        Raises:
+            InputError: for any other matrix, a mirroring one too.
         """
         matrix = similarity.to("cpu", torch.float64)
-        scale = matrix[:3, :3].det().abs() ** (1 / 3)
-        rotation = matrix[:3, :3] / scale @ self.world_from_camera[:, :, :3]
-        positions = self.positions @ matrix[:3, :3].T + matrix[:3, 3]
+        _, turn, _ = split_similarity(matrix)
+        rotation = turn @ self.world_from_camera[:, :, :3]
+        positions = apply_similarity(matrix, self.positions)
         return replace(self, world_from_camera=torch.cat([rotation, positions[..., None]], dim=2))
 
     def to_dict(self) -> list[dict[str, Any]]:

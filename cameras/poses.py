@@ -32,21 +32,6 @@ def rotation_from_axis_angle(w: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"
     return identity + a[..., None, None] * cross + b[..., None, None] * (cross @ cross)
 
 
-def axis_angle_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
-    """The logarithm of SO(3): the angle is at most pi."""
-    q = quaternion_from_rotation(rotation)
-    square = (q[..., 1:] ** 2).sum(dim=-1)
-    is_small = square < SMALL_SQUARE
-    sine = torch.where(is_small, torch.ones_like(square), square).sqrt()
-    # 2 atan2(s, w) / s = 2 / w (1 - (s/w)^2 / 3 + (s/w)^4 / 5) near s = 0, where w is near 1.
-    ratio = square / q[..., 0].clamp(min=0.5) ** 2
-    series = 2 / q[..., 0].clamp(min=0.5) * (1 - ratio / 3 + ratio**2 / 5)
-    return (
-        q[..., 1:]
-        * torch.where(is_small, series, 2 * torch.atan2(sine, q[..., 0]) / sine)[..., None]
-    )
-
-
 def cross_matrix(w: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
     """[w] with [w] v = w x v."""
     x, y, z = w.unbind(dim=-1)
@@ -99,20 +84,6 @@ def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor,
     row = torch.take_along_dim(outer, largest[..., None, None], dim=-2).squeeze(-2)
     q = torch.nn.functional.normalize(row, dim=-1)
     return torch.where(q[..., :1] < 0, -q, q)
-
-
-def apply_similarity(
-    matrix: Float[Tensor, "4 4"], points: Float[Tensor, "*b 3"]
-) -> Float[Tensor, "*b 3"]:
-    """Points in the frame that a similarity leads to."""
-    matrix = matrix.to(points)
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def split_similarity(matrix: Float[Tensor, "4 4"]) -> tuple[float, Tensor, Tensor]:
-    """Scale, rotation [3,3] and translation [3] of x -> scale R x + t."""
-    scale = float(torch.linalg.det(matrix[:3, :3])) ** (1 / 3)
-    return scale, matrix[:3, :3] / scale, matrix[:3, 3]
 
 
 def look_at(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -103,15 +104,27 @@ def test_a_change_of_the_world_keeps_pixels(
     assert torch.allclose(back.world_from_camera, cameras.world_from_camera, atol=1e-12)
 
 
-def test_camera_directions_turned_by_the_pose_are_the_rays(
+@pytest.mark.parametrize(
+    "linear", [-torch.eye(3), torch.diag(torch.tensor([1.0, 1.0, -2.0])), torch.zeros(3, 3)]
+)
+def test_what_is_no_similarity_moves_no_camera(linear: torch.Tensor) -> None:
+    """A mirrored world would make left-handed cameras."""
+    matrix = torch.eye(4)
+    matrix[:3, :3] = linear
+    with pytest.raises(InputError, match=r"similarity: .* one scale above 0"):
+        _one_camera(Model.PINHOLE).transformed(matrix)
+
+
+def test_a_number_of_any_integer_type_takes_one_camera(
     lens: Any, poses: torch.Tensor, cameras_of: CameraMaker
 ) -> None:
     cameras = cameras_of(lens, poses)
-    index = torch.arange(200) % len(cameras)
-    pixels = torch.rand(200, 2) * cameras.size[0]
-    local = cameras.camera_directions(index, pixels).double()
-    turned = (cameras.world_from_camera[index, :, :3] @ local[..., None])[..., 0]
-    assert (turned - cameras.rays(index, pixels).directions).abs().max() < 1e-6
+    for number in (2, np.int64(2), np.uint8(2), torch.tensor(2), np.int64(2 - len(cameras))):
+        assert torch.equal(cameras[number].positions, cameras.positions[2:3])
+    with pytest.raises(IndexError):
+        cameras[np.int64(len(cameras))]
+    with pytest.raises(TypeError):
+        cameras[1.0]  # type: ignore[index]
 
 
 def test_points_behind_a_camera_are_not_seen(poses: torch.Tensor, cameras_of: CameraMaker) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from polyfield.cameras import Model
-from polyfield.cameras.poses import apply_similarity
+from polyfield.cameras.similarity import apply_similarity
 from polyfield.datasets import load_scene
 from polyfield.datasets.colmap_binary import read_binary
 from polyfield.datasets.colmap_text import read_text

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.cameras.poses import apply_similarity, meeting_point
+from polyfield.cameras.poses import meeting_point
+from polyfield.cameras.similarity import apply_similarity
 from polyfield.datasets import PixelSampler, describe, load_scene
 from polyfield.datasets.colmap_binary import read_binary
 
