@@ -1,8 +1,8 @@
 """Camera paths to render along: around the contents, a sway before them, and through given poses.
 
 All take cameras of a scene, for where they stand and for their lens, and give n cameras in the
-same world, whose +z is up unless said otherwise. Path cameras have square pixels and no distortion;
-spherical ones stay spherical.
+same world, whose +z is up unless said otherwise. Path cameras have the size of the first camera,
+square pixels and no distortion; spherical ones stay spherical.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from polyfield.cameras.cameras import Cameras
 from polyfield.cameras.models import Model
 from polyfield.cameras.poses import look_at, meeting_point
+from polyfield.errors import InputError
 
 UP = (0.0, 0.0, 1.0)
 
@@ -93,11 +94,27 @@ def interpolate(cameras: Cameras, n: int) -> Cameras:
     """A smooth path through the poses of the cameras in their order, from first to last.
 
     Positions follow monotone cubics, which do not overshoot; rotations a spline of least angular
-    acceleration. Focal lengths follow too.
+    acceleration. The focal length follows likewise, in parts of the picture's size, so that a
+    picture on its side or of another resolution is no zoom.
+
+    Args:
+        cameras: through which to go; all of them spherical or none.
+        n: how many.
+
+    Raises:
+        InputError: where spherical cameras are mixed with others, for none lies between them.
     """
     from scipy.interpolate import PchipInterpolator
     from scipy.spatial.transform import Rotation, RotationSpline
 
+    is_spherical = cameras.model == Model.EQUIRECTANGULAR
+    if bool(is_spherical.any()) and not bool(is_spherical.all()):
+        names = sorted({Model(number).name for number in cameras.model.tolist()})
+        raise InputError(
+            field="cameras of the path",
+            found=", ".join(names),
+            expected="all EQUIRECTANGULAR, or none",
+        )
     key_times = np.arange(len(cameras))
     if len(cameras) == 1:
         return _along(cameras, cameras.world_from_camera.expand(n, 3, 4))
@@ -106,16 +123,33 @@ def interpolate(cameras: Cameras, n: int) -> Cameras:
     positions = PchipInterpolator(key_times, poses[:, :, 3])(times)
     rotations = RotationSpline(key_times, Rotation.from_matrix(poses[:, :, :3]))(times).as_matrix()
     path = torch.from_numpy(np.concatenate([rotations, positions[:, :, None]], axis=2))
-    return _along(cameras, path)
+    zoom = (_focal_length(cameras) / cameras.size.double().prod(dim=1).sqrt()).log()
+    ratio = PchipInterpolator(key_times, (zoom - zoom[0]).numpy())(times)
+    return _along(cameras, path, torch.from_numpy(np.exp(ratio)))
 
 
-def _along(cameras: Cameras, poses: Float[Tensor, "n 3 4"]) -> Cameras:
-    """Cameras at the poses, with the lens of the first, its distortion left out."""
+def _focal_length(cameras: Cameras) -> Float[Tensor, " n"]:
+    """The one focal length, in pixels, that stands for two: their geometric mean."""
+    return cameras.intrinsics[:, :2].prod(dim=1).sqrt()
+
+
+def _along(
+    cameras: Cameras, poses: Float[Tensor, "n 3 4"], zoom: Float[Tensor, " n"] | None = None
+) -> Cameras:
+    """Cameras at the poses with the lens of the first: its pixels squared, its distortion left out.
+
+    Args:
+        zoom: focal lengths in terms of the first camera's; of no meaning to spherical ones.
+    """
     n, first = len(poses), cameras[0]
     is_spherical = int(first.model[0]) == Model.EQUIRECTANGULAR
+    intrinsics = first.intrinsics.repeat(n, 1)
+    if not is_spherical:
+        zoom = torch.ones(n, dtype=torch.float64) if zoom is None else zoom
+        intrinsics[:, :2] = (_focal_length(first) * zoom)[:, None]
     return Cameras(
         poses,
-        first.intrinsics.expand(n, 4),
+        intrinsics,
         torch.zeros(n, 0),
         torch.full((n,), int(Model.EQUIRECTANGULAR if is_spherical else Model.PINHOLE)),
         first.size.expand(n, 2),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from polyfield.cameras import Cameras, Model, interpolate, orbit, spiral
+from polyfield.cameras import Cameras, Model, concatenate, interpolate, orbit, spiral
 from polyfield.cameras.poses import look_at, meeting_point
+from polyfield.errors import InputError
 
 UP = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
 TARGET = torch.tensor([0.3, -0.1, 0.2], dtype=torch.float64)
@@ -104,10 +106,43 @@ def test_one_camera_and_one_frame_are_enough(make, ring: Cameras) -> None:
 
 
 @pytest.mark.parametrize("make", [orbit, spiral, interpolate])
-def test_the_lens_is_the_first_cameras_without_distortion(make, ring: Cameras) -> None:
+def test_the_lens_is_the_first_cameras_with_square_pixels_and_no_distortion(
+    make, ring: Cameras
+) -> None:
     path = make(ring, 3)
     assert path.model.tolist() == [Model.PINHOLE] * 3
     assert not path.distortion.any()
-    assert torch.equal(path.intrinsics[2], ring.intrinsics[0])
+    focal = math.sqrt(50.0 * 51.0)
+    for row in path.intrinsics.tolist():
+        assert row == pytest.approx([focal, focal, 32.0, 24.0], rel=1e-12)
+    assert path.size.tolist() == [[64, 48]] * 3
     sphere = _cameras(ring.world_from_camera, Model.EQUIRECTANGULAR)
     assert make(sphere, 3).model.tolist() == [Model.EQUIRECTANGULAR] * 3
+    assert torch.equal(make(sphere, 3).intrinsics, sphere.intrinsics[:3])
+
+
+def test_interpolation_zooms_as_its_cameras_do(ring: Cameras) -> None:
+    """Focal lengths pass through those given, stay between, and know a zoom from a resize."""
+    zoom = torch.linspace(1.0, 4.0, 12, dtype=torch.float64)[:, None]
+    factors = torch.cat([zoom, zoom, torch.ones(12, 2)], dim=1)
+    zoomed = replace(ring, intrinsics=ring.intrinsics * factors)
+    focal = interpolate(zoomed, 4 * 11 + 1).intrinsics[:, 0]
+    expected = math.sqrt(50.0 * 51.0) * zoom[:, 0]
+    assert torch.allclose(focal[::4], expected, rtol=1e-12)
+    assert (focal.diff() > 0).all()
+    resized = concatenate([ring[:6], ring[6:].scaled(0.5)])
+    sideways = replace(
+        ring,
+        size=torch.where(torch.arange(12)[:, None] % 2 == 0, ring.size, ring.size.flip(1)),
+        intrinsics=torch.tensor([[50.0, 51.0, 32.0, 24.0], [51.0, 50.0, 24.0, 32.0]]).repeat(6, 1),
+    )
+    for same in (resized, sideways):
+        path = interpolate(same, 30)
+        assert torch.allclose(path.intrinsics, interpolate(ring, 30).intrinsics, rtol=1e-12)
+        assert path.size.tolist() == [[64, 48]] * 30
+
+
+def test_nothing_lies_between_a_sphere_and_a_plane(ring: Cameras) -> None:
+    mixed = concatenate([ring[:3], _cameras(ring.world_from_camera[3:], Model.EQUIRECTANGULAR)])
+    with pytest.raises(InputError, match="EQUIRECTANGULAR, OPENCV"):
+        interpolate(mixed, 5)
