@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pycolmap
 import pytest
 import torch
 
@@ -60,7 +61,6 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_projection_agrees_with_pycolmap(name: str) -> None:
-    pycolmap = pytest.importorskip("pycolmap")
     theirs = pycolmap.Camera(
         model=name, width=WIDTH, height=HEIGHT, params=_parameters(name), camera_id=1
     )
@@ -81,7 +81,6 @@ def test_projection_agrees_with_pycolmap(name: str) -> None:
 
 
 def test_rays_agree_with_pycolmap(name: str) -> None:
-    pycolmap = pytest.importorskip("pycolmap")
     theirs = pycolmap.Camera(
         model=name, width=WIDTH, height=HEIGHT, params=_parameters(name), camera_id=1
     )
@@ -97,7 +96,6 @@ def test_rays_agree_with_pycolmap(name: str) -> None:
 
 
 def test_the_table_is_colmaps() -> None:
-    pycolmap = pytest.importorskip("pycolmap")
     theirs = {
         key: int(value)
         for key, value in pycolmap.CameraModelId.__members__.items()
