@@ -16,7 +16,7 @@ from polyfield.benchmarks.cells import NotRun
 from polyfield.benchmarks.timing import Contender, Watch, interleaved
 from polyfield.commands.schema import configuration
 from polyfield.datasets.load import load_scene
-from polyfield.kernels.volume import direct_gradients
+from polyfield.kernels.gradients import direct_gradients
 from polyfield.training import losses
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.radiance import RadianceTask, composite

@@ -77,10 +77,20 @@ class RadianceDecoder(nn.Module):
             raise InputError(
                 field="decoder.sh_degree", found=sh_degree, expected=f"0 to {MAX_DEGREE}"
             )
+        widths = {"trunk": trunk or (), "hidden": hidden, "geometry": (geometry,)}
+        for name, numbers in widths.items():
+            if any(width < (0 if name == "geometry" else 1) for width in numbers):
+                raise InputError(
+                    field=f"decoder.{name}", found=list(numbers), expected="positive widths"
+                )
+        if skip != -1 and not 1 <= skip <= len(trunk or ()) + 1:
+            raise InputError(
+                field="decoder.skip", found=skip, expected=f"-1 or 1 to {len(trunk or ()) + 1}"
+            )
         if trunk is None and not 1 <= summed <= in_dim:
             raise InputError(field="decoder.summed", found=summed, expected=f"1 to {in_dim}")
         self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
-        self.activation, self.shift, self.code_dim = activation, float(shift), code_dim
+        self.activation, self._shift, self.code_dim = activation, float(shift), code_dim
         self.harmonics = (sh_degree + 1) ** 2
         self.summed = 0 if trunk is not None else summed
         if color == "sh":
@@ -104,6 +114,11 @@ class RadianceDecoder(nn.Module):
         self.color = nn.Parameter(_initial(self.color_widths, -1, generator))
         self.kernels = self._kernels()
 
+    @property
+    def shift(self) -> float:
+        """What is added to the raw density; compiled kernels have it too, so it never changes."""
+        return self._shift
+
     def _kernels(self) -> DecoderKernels:
         network = [len(self.color_widths) - 1, -1, *self.color_widths]
         is_network = self.color_kind == "mlp"
@@ -126,6 +141,12 @@ class RadianceDecoder(nn.Module):
     ) -> Float[Tensor, "r q"]:
         """What the colour head needs of a ray: its direction's harmonics and appearance code."""
         values = spherical_harmonics(directions, self.sh_degree)
+        if codes is not None and codes.shape != (len(values), self.code_dim):
+            raise InputError(
+                field="appearance",
+                found=tuple(codes.shape),
+                expected=f"({len(values)}, {self.code_dim}), the decoder's code_dim",
+            )
         if self.code_dim == 0:
             return values
         if codes is None:

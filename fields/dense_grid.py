@@ -56,6 +56,10 @@ class DenseGrid(Backbone):
                 field="field.channels", found=channels, expected=f"a multiple of {GROUP}"
             )
         groups, rows = channels // GROUP, int(np.prod(counts))
+        if groups * rows >= 1 << 32:
+            raise InputError(
+                field="field.resolution", found=f"{groups * rows} rows", expected="fewer than 2^32"
+            )
         ints: list[int] = [groups]
         floats: list[float] = []
         for group in range(groups):
@@ -66,7 +70,7 @@ class DenseGrid(Backbone):
             torch.empty(groups * rows * GROUP).normal_(0, initial, generator=generator)
         )
         self.kernels = EncoderKernels(
-            grid_blocks(in_dim, GROUP), np.array(ints), np.array(floats), groups, channels
+            grid_blocks(in_dim, GROUP), np.array(ints), np.array(floats), groups, channels, in_dim
         )
 
     @property

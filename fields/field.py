@@ -52,7 +52,9 @@ class RadianceField(nn.Module):
             return None
         if self.backbone.params.device.type != "cpu":
             return None
-        if self._kernels is None or self._kernels.encoder is not self.backbone.kernels:
+        parts_of = (self.backbone.kernels, self.decoder.kernels)
+        made = self._kernels
+        if made is None or made.encoder is not parts_of[0] or made.decoder is not parts_of[1]:
             encoder, summed = self.backbone.kernels, self.decoder.summed
             parts = self.backbone.density_parts if summed else None
             if parts is not None:  # as many as hold the features that are summed

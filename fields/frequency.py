@@ -34,7 +34,7 @@ class FrequencyEncoding(Backbone):
         self.frequencies = frequencies
         self.register_buffer("no_params", torch.empty(0), persistent=False)
         self.kernels = EncoderKernels(
-            FREQUENCY_BLOCKS, np.array([frequencies]), np.zeros(0), 1, self.out_dim
+            FREQUENCY_BLOCKS, np.array([frequencies]), np.zeros(0), 1, self.out_dim, in_dim
         )
 
     @property

@@ -1,8 +1,9 @@
 """The multiresolution hash grid of instant-ngp (Mueller et al. 2022).
 
 Letters: l levels, F features a level, T entries a hashed level at most, d dimensions. Level l has
-scale s_l = base * b^l - 1 with growth b = (finest / base)^(1 / (l - 1)), R_l = ceil(s_l) + 1
-vertices an axis and vertices at x * s_l + 0.5. It is dense where R_l^d <= T, else hashed.
+scale s_l = base * b^l - 1 with growth b = (finest / base)^(1 / (l - 1)) and vertices where
+x * s_l + 0.5 is whole: V_l = floor(s_l + 0.5) + 2 an axis, so that x = 1 lies in a cell (the paper
+counts R_l = ceil(s_l) + 1 and lets its hash wrap). It is dense where V_l^d <= T, else hashed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class HashGrid(Backbone):
         levels: number of resolutions.
         features: features a level.
         log2_entries: binary logarithm of the entries of a hashed level.
-        base_resolution: vertices an axis of the coarsest level.
-        max_resolution: vertices an axis of the finest level.
+        base_resolution: R_1, of the coarsest level.
+        max_resolution: R_l, of the finest level.
         in_dim: coordinates, 1 to 4.
         generator: source of the initial values, uniform in +-1e-4.
 
@@ -63,19 +64,28 @@ class HashGrid(Backbone):
         self.resolutions: list[int] = []
         for level in range(levels):
             scale = base_resolution * growth**level - 1.0
-            resolution = math.ceil(round(scale, 6)) + 1
+            vertices = math.floor(scale + 0.5) + 2
             entries = 1 << log2_entries
-            hashed = resolution**in_dim > entries
-            size = entries if hashed else -(-(resolution**in_dim) // 8) * 8
-            ints += [int(hashed), size, first_row, level * features, *[resolution] * in_dim]
+            hashed = vertices**in_dim > entries
+            size = entries if hashed else -(-(vertices**in_dim) // 8) * 8
+            ints += [int(hashed), size, first_row, level * features, *[vertices] * in_dim]
             floats += [scale] * in_dim + [0.5]
             first_row += size
-            self.resolutions.append(resolution)
+            self.resolutions.append(math.ceil(round(scale, 6)) + 1)
+        if first_row >= 1 << 32:
+            raise InputError(
+                field="field.log2_entries", found=f"{first_row} rows", expected="fewer than 2^32"
+            )
         table = torch.empty(first_row * features).uniform_(-1e-4, 1e-4, generator=generator)
         self.table = nn.Parameter(table)
         self.features = features
         self.kernels = EncoderKernels(
-            grid_blocks(in_dim, features), np.array(ints), np.array(floats), levels, self.out_dim
+            grid_blocks(in_dim, features),
+            np.array(ints),
+            np.array(floats),
+            levels,
+            self.out_dim,
+            in_dim,
         )
 
     @property

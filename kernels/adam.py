@@ -78,6 +78,8 @@ def adam_step(
         skip_zero: leave entries without a gradient alone.
         clear: set the gradient to zero on the way, while it is in cache.
     """
+    if not all(tensor.is_contiguous() for tensor in (param, grad, m, v)):
+        raise ValueError("adam_step works in place: its tensors must be contiguous")
     number = param.detach().numpy().dtype.type
     flat = [tensor.detach().reshape(-1).numpy() for tensor in (param, grad, m, v)]
     scale = lr / (1 - beta1**step)

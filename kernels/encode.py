@@ -6,7 +6,7 @@ parallel over parts, the points' gradient over blocks again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,20 @@ from jaxtyping import Float
 from numba import get_num_threads, prange
 from torch import Tensor
 
+from polyfield.errors import InputError
 from polyfield.kernels.blocks import Block, specialise, unbound
-from polyfield.kernels.grid import EncoderBlocks
+from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import launch
 
 POINTS = 2048  # a task: few enough to stay in cache, enough to pay for a level's table
+
+
+class EncoderBlocks(NamedTuple):
+    """What makes a backbone run fused: see `docs/adding_a_backbone.md` for the contract."""
+
+    encode: Block
+    encode_backward: Block
+    encode_gradient: Block
 
 
 encode: Block = unbound
@@ -58,14 +67,21 @@ class EncoderKernels:
 
     Args:
         blocks: the block functions.
-        ints, floats: what the block functions read (see their module).
-        n_parts: independent parts; width: features in all.
+        ints, floats: [*] what the block functions read (see their module).
+        n_parts: independent parts; width: features in all, c.
+        in_dim: coordinates of a point, d.
     """
 
     def __init__(
-        self, blocks: EncoderBlocks, ints: np.ndarray, floats: np.ndarray, n_parts: int, width: int
+        self,
+        blocks: EncoderBlocks,
+        ints: np.ndarray,
+        floats: np.ndarray,
+        n_parts: int,
+        width: int,
+        in_dim: int,
     ) -> None:
-        self.blocks, self.n_parts, self.width = blocks, n_parts, width
+        self.blocks, self.n_parts, self.width, self.in_dim = blocks, n_parts, width, in_dim
         self.ints = np.ascontiguousarray(ints, np.int64)
         self.floats = np.ascontiguousarray(floats, np.float64)
         self.floats32 = self.floats.astype(np.float32)
@@ -75,6 +91,8 @@ class EncoderKernels:
 
     def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, " p"]) -> Tensor:
         """Features [n, width] of points x in the unit cube; differentiable in both."""
+        if x.ndim != 2 or x.shape[1] != self.in_dim:
+            raise InputError(field="points", found=tuple(x.shape), expected=f"[n, {self.in_dim}]")
         return _Encode.apply(x.to(params.dtype), params, self)
 
 
@@ -96,8 +114,26 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, params = ctx.saved_tensors
-        wanted = tuple(ctx.needs_input_grad[:2])
+        want_x, want_params = ctx.needs_input_grad[:2]
+        direct = direct_gradient(params, want_params)
+        if direct is not None:
+            params_backward(ctx.kernels, x, params, d_out, direct)
+            want_params = False
+        wanted = (want_x, want_params)
         return (*_EncodeBackward.apply(x, params, d_out, ctx.kernels, wanted), None)
+
+
+def params_backward(
+    kernels: EncoderKernels, x: Tensor, params: Tensor, d_out: Tensor, d_params: np.ndarray
+) -> None:
+    """Add the parameters' gradient [p] to `d_params`, for d_out [n, c] at points x [n, d]."""
+    values = params.detach().numpy()
+    run = specialise(_backward, encode_backward=kernels.blocks.encode_backward)
+    threads = min(get_num_threads(), kernels.n_parts)
+    points, d_values = x.detach().contiguous().numpy(), d_out.detach().contiguous().numpy()
+    floats = kernels.floats_as(values.dtype)
+    with launch():
+        run(points, d_values, values, kernels.ints, floats, kernels.n_parts, threads, d_params)
 
 
 class _EncodeBackward(torch.autograd.Function):
@@ -107,28 +143,15 @@ class _EncodeBackward(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, x: Tensor, params: Tensor, d_out: Tensor, kernels: EncoderKernels, wanted: tuple
     ) -> tuple[Tensor | None, Tensor | None]:
-        points, values = x.detach().contiguous().numpy(), params.detach().numpy()
-        d_values = d_out.detach().contiguous().numpy()
-        floats = kernels.floats_as(values.dtype)
         d_x = d_params = None
         if wanted[1]:
             d_params = torch.zeros_like(params)
-            run = specialise(_backward, encode_backward=kernels.blocks.encode_backward)
-            threads = min(get_num_threads(), kernels.n_parts)
-            with launch():
-                run(
-                    points,
-                    d_values,
-                    values,
-                    kernels.ints,
-                    floats,
-                    kernels.n_parts,
-                    threads,
-                    d_params.numpy(),
-                )
+            params_backward(kernels, x, params, d_out, d_params.numpy())
         if wanted[0]:
             d_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
             run = specialise(_gradient, encode_gradient=kernels.blocks.encode_gradient)
+            points, values = x.detach().contiguous().numpy(), params.detach().numpy()
+            d_values, floats = d_out.detach().contiguous().numpy(), kernels.floats_as(values.dtype)
             with launch():
                 run(points, d_values, values, kernels.ints, floats, kernels.n_parts, d_x.numpy())
         return d_x, d_params

@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from polyfield.kernels.blocks import FAST
+from polyfield.kernels.blocks import FAST, block
 
 _f, _i = np.float32, np.int32
 LOG2_E = _f(1.4426950408889634)
@@ -25,20 +25,44 @@ ONE, HALF = _f(1), _f(0.5)
 
 def exponential(x):  # type: ignore[no-untyped-def]
     """e^x of a float; float32 saturates at e^-87.3 and e^88.3. NaN stays NaN."""
-    return _float32(x) if isinstance(x, np.float32) else math.exp(x)
+    return _exponential32(x) if isinstance(x, np.float32) else math.exp(x)
 
 
-def _float32(x):  # type: ignore[no-untyped-def]
+def exponential_minus_one(x):  # type: ignore[no-untyped-def]
+    """e^x - 1 of a float, exact also where x is tiny; the rest as `exponential`."""
+    return _minus_one32(x) if isinstance(x, np.float32) else math.expm1(x)
+
+
+@block
+def _reduced(x):  # type: ignore[no-untyped-def]
+    """2^n and e^r - 1 with x = n ln 2 + r."""
     clamped = min(max(x, LOWEST), HIGHEST)
     n = math.floor(clamped * LOG2_E + HALF)
     r = clamped - _f(n) * LN2_HIGH - _f(n) * LN2_LOW
     p = C2 + r * (C3 + r * (C4 + r * (C5 + r * C6)))
     power = _i((_i(n) + _i(127)) << _i(23)).view(np.float32)
-    return (ONE + r + r * r * p) * power
+    return power, r + r * r * p
 
 
-@overload(exponential, inline="never", jit_options={"fastmath": FAST, "error_model": "numpy"})
+def _exponential32(x):  # type: ignore[no-untyped-def]
+    power, more = _reduced(x)
+    return (ONE + more) * power
+
+
+def _minus_one32(x):  # type: ignore[no-untyped-def]
+    power, more = _reduced(x)
+    return (power - ONE) + power * more
+
+
+@overload(exponential, jit_options={"fastmath": FAST, "error_model": "numpy"})
 def _exponential(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
-        return _float32
+        return _exponential32
     return lambda x: math.exp(x)
+
+
+@overload(exponential_minus_one, jit_options={"fastmath": FAST, "error_model": "numpy"})
+def _minus_one(x):  # type: ignore[no-untyped-def]
+    if x == types.float32:
+        return _minus_one32
+    return lambda x: math.expm1(x)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.kernels.blocks import block
-from polyfield.kernels.grid import EncoderBlocks
+from polyfield.kernels.encode import EncoderBlocks
 
 
 @block

@@ -13,11 +13,10 @@ per part [scale (d), shift]. Every part of one grid has the same F.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from polyfield.kernels.blocks import Block, block, variant
+from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
 from polyfield.kernels.rows import gather_rows, scatter_rows
 
@@ -90,12 +89,11 @@ def encode_gradient(part, x, d_out, params, ints, floats, d_x):  # type: ignore[
         part_corners(part, x, j0, j1, ints, floats, index, weight)
         for j in range(j1 - j0):
             for a in range(d):
-                q = x[a, j0 + j] * floats[f + a] + floats[f + d]
-                last = np.int32(ints[at + 4 + a] - 2)
-                cell = min(max(np.int32(q), np.int32(0)), last)
-                u = q - params.dtype.type(cell)
-                inside[a] = u >= zero and u <= one
-                upper[a] = min(max(u, zero), one)
+                along = x[a, j0 + j]
+                inside[a] = along >= zero and along <= one
+                q = min(max(along, zero), one) * floats[f + a] + floats[f + d]
+                cell = min(max(np.int32(q), np.int32(0)), np.int32(ints[at + 4 + a] - 2))
+                upper[a] = q - params.dtype.type(cell)
             for k in range(CORNERS):
                 row, dot = np.int64(index[k, j]) * FEATURES, zero
                 for c in range(FEATURES):
@@ -107,14 +105,6 @@ def encode_gradient(part, x, d_out, params, ints, floats, d_x):  # type: ignore[
                             slope *= upper[b] if (k >> b) & 1 else one - upper[b]
                     if inside[a]:
                         d_x[a, j0 + j] += slope if (k >> a) & 1 else -slope
-
-
-class EncoderBlocks(NamedTuple):
-    """What makes a backbone run fused: see `docs/adding_a_backbone.md` for the contract."""
-
-    encode: Block
-    encode_backward: Block
-    encode_gradient: Block
 
 
 def grid_blocks(dimensions: int, features: int) -> EncoderBlocks:

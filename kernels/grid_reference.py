@@ -26,8 +26,7 @@ def grid_reference(
         hashed, size, first_row, column = kernels.ints[at : at + 4].tolist()
         counts = torch.tensor(kernels.ints[at + 4 : at + 4 + d], device=x.device)
         floats = torch.tensor(kernels.floats[f : f + d + 1], dtype=x.dtype, device=x.device)
-        q = x * floats[:d] + floats[d]
-        q = torch.clamp(q, torch.zeros_like(floats[:d]), (counts - 1).to(x.dtype))
+        q = x.clamp(0, 1) * floats[:d] + floats[d]
         cell = torch.minimum(q.detach().nan_to_num().long(), counts - 2)
         upper = q - cell
         vertices = cell[:, None, :] + bits  # [n, k, d]

@@ -27,7 +27,8 @@ def lattice_corners(x, j0, j1, scale, shift, counts, hashed, size, first_row, in
         counts: vertices per axis [d], at least 2; size: rows of a hashed lattice.
         first_row: added to every row number.
 
-    Points outside are clamped to the outermost cell; NaN gives NaN weights and valid rows.
+    Points outside of [0, 1] are clamped to it, so that scale + shift is at most the count less one;
+    NaN gives NaN weights and valid rows.
     """
     n = j1 - j0
     one, zero = weight.dtype.type(1), weight.dtype.type(0)
@@ -35,10 +36,9 @@ def lattice_corners(x, j0, j1, scale, shift, counts, hashed, size, first_row, in
     lows, uppers = np.empty(BLOCK, np.uint32), np.empty(BLOCK, weight.dtype)
     for a in range(x.shape[0]):
         axis, s, last = x[a, j0:j1], scale[a], np.int32(counts[a] - 2)
-        top = weight.dtype.type(counts[a] - 1)
         step = PRIMES[a] if hashed else stride
         for j in range(n):
-            q = min(max(axis[j] * s + shift, zero), top)  # before it becomes an int32
+            q = min(max(axis[j], zero), one) * s + shift
             cell = min(max(np.int32(q), np.int32(0)), last)
             uppers[j] = q - weight.dtype.type(cell)
             lows[j] = np.uint32(np.uint32(cell) * step)

@@ -26,6 +26,13 @@ def _blas() -> ThreadpoolController:
 
 
 @contextmanager
+def exclusive() -> Iterator[None]:
+    """Hold the launch lock over several launches that share scratch; may be nested."""
+    with _lock:
+        yield
+
+
+@contextmanager
 def launch() -> Iterator[None]:
     """Hold the launch lock and keep BLAS to one thread for the duration of a kernel call."""
     with _lock, _blas().limit(limits=1):

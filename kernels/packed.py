@@ -6,7 +6,6 @@ computed is defined in `kernels.render`; this is the same, an operation at a tim
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +15,10 @@ from numba import prange
 from torch import Tensor
 
 from polyfield.kernels.blocks import specialise
+from polyfield.kernels.exponential import exponential_minus_one
 from polyfield.kernels.launch import launch
 from polyfield.kernels.march import march_ray, ray_span
-from polyfield.kernels.render import N_OUT, bounded_distance
+from polyfield.kernels.render import N_OUT, bounded_interval
 from polyfield.kernels.volume import Geometry
 
 ROUND = 8
@@ -119,7 +119,7 @@ def _visible(density, dt, offsets, stop, mask):  # type: ignore[no-untyped-def]
             if light < stop:
                 break
             mask[row] = True
-            light -= light * (density.dtype.type(1) - math.exp(-density[row] * dt[row]))
+            light += light * exponential_minus_one(-density[row] * dt[row])
 
 
 def visible(density: Float[Tensor, " n"], samples: Samples, stop: float) -> Bool[Tensor, " n"]:
@@ -142,9 +142,8 @@ def _composite(density, rgb, t, dt, offsets, stop, out):  # type: ignore[no-unty
         for row in range(offsets[ray], offsets[ray + 1]):
             if light < stop:
                 break
-            w = light * (one - math.exp(-density[row] * dt[row]))
-            s = bounded_distance(t[row])
-            length = bounded_distance(t[row] + dt[row]) - s
+            w = -light * exponential_minus_one(-density[row] * dt[row])
+            s, length = bounded_interval(t[row], dt[row])
             out[ray, 5] += w * (s * out[ray, 3] - sum_s) * (one + one) + w * w * length * third
             for c in range(3):
                 out[ray, c] += w * rgb[row, c]
@@ -164,8 +163,9 @@ def _composite_backward(density, rgb, t, dt, offsets, stop, out, d_out, d_densit
         for row in range(offsets[ray], offsets[ray + 1]):
             if light < stop:
                 break
-            w = light * (one - math.exp(-density[row] * dt[row]))
-            sum_all += w * bounded_distance(t[row])
+            w = -light * exponential_minus_one(-density[row] * dt[row])
+            s, _ = bounded_interval(t[row], dt[row])
+            sum_all += w * s
             light -= w
             last = row + 1
         total = g[3] * out[ray, 3] + g[4] * out[ray, 4] + two * g[5] * out[ray, 5]
@@ -174,9 +174,8 @@ def _composite_backward(density, rgb, t, dt, offsets, stop, out, d_out, d_densit
         light = one
         sum_w, sum_s = density.dtype.type(0), density.dtype.type(0)
         for row in range(offsets[ray], last):
-            w = light * (one - math.exp(-density[row] * dt[row]))
-            s = bounded_distance(t[row])
-            length = bounded_distance(t[row] + dt[row]) - s
+            w = -light * exponential_minus_one(-density[row] * dt[row])
+            s, length = bounded_interval(t[row], dt[row])
             spread = s * sum_w - sum_s + (sum_all - sum_s - w * s) - s * (out[ray, 3] - sum_w - w)
             value = g[3] + g[4] * t[row] + g[5] * two * (spread + third * w * length)
             for c in range(3):

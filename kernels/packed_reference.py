@@ -92,9 +92,9 @@ def composite_reference(
     before = torch.cat([light.new_ones(r, 1), light[:, :-1]], dim=1)
     weight = (before - light) * (before >= stop)
     t, colors = dense(samples.t), dense(rgb)
-    s0 = samples.t / (1 + samples.t)
-    end = samples.t + samples.dt
-    middle, length = dense(s0), dense(end / (1 + end) - s0)
+    ends = [samples.t + side * samples.dt for side in (-0.5, 0.5)]
+    s0, s1 = (end / (1 + end) for end in ends)
+    middle, length = dense(0.5 * (s0 + s1)), dense(s1 - s0)
     pairs = weight[:, :, None] * weight[:, None, :]
     apart = (middle[:, :, None] - middle[:, None, :]).abs()
     distortion = (pairs * apart).sum(dim=(1, 2)) + (weight**2 * length).sum(dim=1) / 3

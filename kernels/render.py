@@ -10,7 +10,7 @@ Letters: r rays, n rows, c features, k geometry features, q numbers a ray.
     T_1 = 1, alpha_i = 1 - exp(-density_i dt_i), w_i = T_i alpha_i, T_{i+1} = T_i - w_i (Max 1995)
     rgb = sum w_i c_i, opacity = sum w_i, distance = sum w_i t_i
     distortion = sum_ij w_i w_j |s_i - s_j| + 1/3 sum w_i^2 ds_i (Barron et al. 2022, eq. 15)
-with s = t / (1 + t), so that what is far does not outweigh what is near.
+with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not outweigh what is near.
 
 The templates are specialised by `kernels.volume`, which also says what the arguments are.
 """
@@ -24,7 +24,7 @@ from numba import prange
 
 from polyfield.kernels.blocks import Block, block, unbound
 from polyfield.kernels.domain import to_unit_backward
-from polyfield.kernels.exponential import exponential
+from polyfield.kernels.exponential import exponential, exponential_minus_one
 from polyfield.kernels.march import march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
 
@@ -54,13 +54,16 @@ def density_of(raw, kind, shift):  # type: ignore[no-untyped-def]
     if x > top:
         return x, one
     e = exponential(x)
-    return math.log(one + e), e / (one + e)
+    return math.log1p(e), e / (one + e)
 
 
 @block
-def bounded_distance(t):  # type: ignore[no-untyped-def]
-    """s = t / (1 + t)."""
-    return t / (type(t)(1) + t)
+def bounded_interval(t, dt):  # type: ignore[no-untyped-def]
+    """Middle and length in s = t / (1 + t) of the interval dt around t."""
+    one, half = type(t)(1), type(t)(0.5)
+    t0, t1 = t - half * dt, t + half * dt
+    s0, s1 = t0 / (one + t0), t1 / (one + t1)
+    return half * (s0 + s1), s1 - s0
 
 
 @block
@@ -85,17 +88,17 @@ def opacities(rows, dts, kind, shift, alpha, slope):  # type: ignore[no-untyped-
 
     Loops of their own, free of the rays' bookkeeping, so that they become vector code.
     """
-    n, one = dts.shape[0], dts.dtype.type(1)
+    n = dts.shape[0]
     for r in range(n):
         alpha[r] = raw_density(rows, r)
     if kind == EXP:
         for r in range(n):
             value, slope[r] = density_of(alpha[r], EXP, shift)
-            alpha[r] = one - exponential(-value * dts[r])
+            alpha[r] = -exponential_minus_one(-value * dts[r])
     else:
         for r in range(n):
             value, slope[r] = density_of(alpha[r], SOFTPLUS, shift)
-            alpha[r] = one - exponential(-value * dts[r])
+            alpha[r] = -exponential_minus_one(-value * dts[r])
 
 
 def encode_rows(xs, r0, r1, first, last, params, ints, floats, features):  # type: ignore[no-untyped-def]
@@ -221,8 +224,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                         sources[target - end] = end + source + m
                         ray_of[target], t_of[target], dt_of[target] = ray, t, dt
                         weight[target], slope[target] = w, gradient[source + m]
-                        s = bounded_distance(t)
-                        length = bounded_distance(t + dt) - s
+                        s, length = bounded_interval(t, dt)
                         out[ray, 3] += w
                         out[ray, 4] += w * t
                         out[ray, 5] += (
@@ -284,8 +286,8 @@ def render_backward(  # type: ignore[no-untyped-def]
         n_rows = rows_of[thread]
         light = np.zeros((n_rays, 4), settings.dtype)  # sum w, sum w v, sum w s, sum_j w_j s_j
         for row in range(n_rows):
-            t = t_of[row]
-            light[ray_of[row], 3] += weight[row] * bounded_distance(t)
+            s, _ = bounded_interval(t_of[row], dt_of[row])
+            light[ray_of[row], 3] += weight[row] * s
         width = features.shape[2]
         trunk_width = trunk_shape[2 + trunk_shape[0]] if SUMMED == 0 else width
         d_trunk_out = np.empty((ROWS, trunk_width), settings.dtype)
@@ -296,8 +298,7 @@ def render_backward(  # type: ignore[no-untyped-def]
             for row in range(r0, r1):
                 ray, w, t, dt = ray_of[row], weight[row], t_of[row], dt_of[row]
                 g = d_out[ray]
-                s = bounded_distance(t)
-                length = bounded_distance(t + dt) - s
+                s, length = bounded_interval(t, dt)
                 behind = out[ray, 3] - light[ray, 0] - w
                 spread = s * light[ray, 0] - light[ray, 2]
                 spread += light[ray, 3] - light[ray, 2] - w * s - s * behind

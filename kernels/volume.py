@@ -5,9 +5,6 @@ Letters as in `kernels.render`.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,10 +14,12 @@ from jaxtyping import Float
 from numba import get_num_threads
 from torch import Tensor
 
+from polyfield.errors import InputError
 from polyfield.kernels import render
 from polyfield.kernels.blocks import Block, specialise, variant
 from polyfield.kernels.encode import EncoderKernels
-from polyfield.kernels.launch import launch
+from polyfield.kernels.gradients import direct_gradient
+from polyfield.kernels.launch import exclusive, launch
 from polyfield.kernels.march import MARCH_FLOATS
 
 MAX_BLOCK = 256  # rays that march together
@@ -50,26 +49,15 @@ class DecoderKernels:
     shift: float
 
     @property
+    def ray_width(self) -> int:
+        """Numbers a ray that the colour head reads."""
+        harmonics, geometry, layers = self.color_shape[:3].tolist()
+        return int(self.color_shape[4]) - geometry if layers else harmonics
+
+    @property
     def trunk_width(self) -> int:
         layers = int(self.trunk_shape[0])
         return int(self.trunk_shape[3 : 3 + layers].sum())
-
-
-_direct = threading.local()
-
-
-@contextmanager
-def direct_gradients() -> Iterator[None]:
-    """Let backward passes inside add to the `.grad` that a grid's parameters already have.
-
-    A table's gradient is as large as the table and mostly zero: handing autograd a new one every
-    step costs more than computing it. For training loops; `torch.autograd.grad` wants it off.
-    """
-    _direct.on = True
-    try:
-        yield
-    finally:
-        _direct.on = False
 
 
 class Geometry(NamedTuple):
@@ -238,13 +226,13 @@ class VolumeKernels:
             [r, 6] rgb, opacity, sum of weight times distance, distortion; and the number of
             samples marched. Differentiable in the tensors.
         """
-        assert geometry.march.shape == (MARCH_FLOATS,)
         if jitter is None:
             jitter = np.full(len(origins), 0.5, settings.dtype)
+        self._check(origins, directions, ray_features, params, geometry, settings, jitter)
         tensors = (origins, directions, ray_features, *params)
         info: dict[str, int] = {}
         if len(origins) == 0:
-            return origins.new_zeros(0, render.N_OUT), 0
+            return sum(x.sum() * 0 for x in tensors) + origins.new_zeros(0, render.N_OUT), 0
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             out = _Render.apply(*tensors, jitter, geometry, settings, self, info)
             return out, info["marched"]
@@ -255,6 +243,31 @@ class VolumeKernels:
         )
         return torch.from_numpy(result), marched
 
+    def _check(
+        self,
+        origins: Tensor,
+        directions: Tensor,
+        ray_features: Tensor,
+        params: tuple[Tensor, ...],
+        geometry: Geometry,
+        settings: np.ndarray,
+        jitter: np.ndarray,
+    ) -> None:
+        """Compiled code reads what it is given: nothing may be shorter than it says."""
+        n = len(origins)
+        shapes = [tuple(x.shape) for x in (origins, directions, ray_features)] + [jitter.shape]
+        expected = [(n, 3), (n, 3), (n, self.decoder.ray_width), (n,)]
+        if shapes != expected:
+            raise InputError(field="rays", found=shapes, expected=expected)
+        if geometry.march.shape != (MARCH_FLOATS,):
+            raise InputError(field="geometry", found=geometry.march.shape, expected=(MARCH_FLOATS,))
+        arrays = (geometry.march, settings, jitter)
+        names = {str(x.dtype).removeprefix("torch.") for x in (origins, directions, ray_features)}
+        names |= {str(x.dtype).removeprefix("torch.") for x in params}
+        names |= {str(x.dtype) for x in arrays}
+        if len(names) > 1:
+            raise InputError(field="rays", found=sorted(names), expected="one floating type")
+
 
 class _Render(torch.autograd.Function):
     @staticmethod
@@ -264,11 +277,12 @@ class _Render(torch.autograd.Function):
         rays = (arrays[0], arrays[1], jitter, arrays[2])
         arguments = (rays, geometry, settings, tuple(arrays[3:]))
         stash = kernels.training
-        out, rows, info["marched"] = kernels.run_forward(stash, True, *arguments)
-        stash.ticket += 1
-        info["kept"] = int(rows.sum())
+        with exclusive():
+            out, rows, info["marched"] = kernels.run_forward(stash, True, *arguments)
+            stash.ticket += 1
+            ticket = stash.ticket
         ctx.save_for_backward(*tensors)
-        ctx.run = (kernels, arguments, out, rows, stash.ticket)
+        ctx.run = (kernels, arguments, out, rows, ticket)
         return torch.from_numpy(out)
 
     @staticmethod
@@ -277,18 +291,18 @@ class _Render(torch.autograd.Function):
         kernels, arguments, out, rows, ticket = ctx.run
         ctx.saved_tensors  # noqa: B018  (raises when a parameter was changed in place meanwhile)
         stash = kernels.training
-        if stash.ticket != ticket:  # another batch was rendered in between: make the rows again
-            out, rows, _ = kernels.run_forward(stash, True, *arguments)
-        stash.ticket += 1  # the backward pass overwrites the stash
         needed = list(ctx.needs_input_grad)
-        table = ctx.saved_tensors[3]
-        direct = getattr(_direct, "on", False) and table.is_leaf and table.grad is not None
-        d_params = table.grad.view(-1).numpy() if direct else np.zeros_like(arguments[3][0])
-        gradients = kernels.run_backward(
-            stash, *arguments, out, rows, d_out.contiguous().numpy(), needed[0] or needed[1],
-            needed[2], d_params,
-        )  # fmt: skip
-        needed[3] = needed[3] and not direct
+        direct = direct_gradient(ctx.saved_tensors[3], needed[3])
+        d_params = np.zeros_like(arguments[3][0]) if direct is None else direct
+        with exclusive():
+            if stash.ticket != ticket:  # another batch was rendered in between: make the rows again
+                out, rows, _ = kernels.run_forward(stash, True, *arguments)
+            stash.ticket += 1  # the backward pass overwrites the stash
+            gradients = kernels.run_backward(
+                stash, *arguments, out, rows, d_out.contiguous().numpy(), needed[0] or needed[1],
+                needed[2], d_params,
+            )  # fmt: skip
+        needed[3] = needed[3] and direct is None
         tensors = [
             torch.from_numpy(gradient) if needed[i] else None
             for i, gradient in enumerate(gradients)

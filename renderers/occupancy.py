@@ -1,11 +1,14 @@
 """The occupancy estimator: which cells of the domain hold matter, learned along the way.
 
-Letters: R cells an axis. values <- max(decay * values, density * step); a cell is occupied where
-its value exceeds min(threshold, mean) (Mueller et al. 2022, appendix C; nerfacc).
+Letters: R cells an axis. values <- max(decay * values, density); a cell is occupied where its value
+exceeds min(threshold / step, mean value), with the length of a marching step there (Mueller et al.
+2022, appendix C; nerfacc compares thickness, value times step, which under a contraction would have
+distant cells, whose steps are long, empty those around the cameras before anything is learned).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -25,12 +28,14 @@ class OccupancyGrid(nn.Module):
         resolution: R, cells an axis.
         threshold: optical thickness of one step above which a cell is occupied.
         decay: of the values at every update.
-        every: steps between updates.
+        every: training steps between updates.
         warmup: steps until which every update visits all cells; afterwards it visits one in
             sixteen at random and up to twice as many of the occupied ones.
     """
 
     values: Tensor
+    steps: Tensor
+    reachable: Tensor
     occupied: Tensor
     distances: Tensor
     clip: Tensor
@@ -49,18 +54,43 @@ class OccupancyGrid(nn.Module):
             raise InputError(
                 field="renderer.occupancy.resolution", found=resolution, expected="2 to 512"
             )
+        limits = {
+            "threshold": (threshold, 0.0, 1e6),
+            "decay": (decay, 0.0, 1.0),
+            "every": (every, 1, 1 << 31),
+            "warmup": (warmup, 0, 1 << 31),
+        }
+        for name, (value, low, high) in limits.items():
+            if not low <= value <= high:
+                raise InputError(
+                    field=f"renderer.occupancy.{name}", found=value, expected=f"{low} to {high:g}"
+                )
         self.domain, self.resolution = domain, resolution
         self.threshold, self.decay, self.every, self.warmup = threshold, decay, every, warmup
         cells = resolution**3
         self.register_buffer("values", torch.zeros(cells))
+        self.register_buffer("steps", torch.ones(cells), persistent=False)
+        self.register_buffer("reachable", self._reachable(), persistent=False)
+        self.measured = False
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.uint8))
         self.register_buffer("distances", torch.zeros(cells, dtype=torch.uint8))
         self.register_buffer("clip", domain.bounds.detach().clone())
 
+    def _reachable(self) -> Tensor:
+        """[cells] False where no point of the world is mapped to: in the cube's corners, when the
+        contraction's image is a ball."""
+        R = self.resolution
+        if self.domain.kind != "contract_l2":
+            return torch.ones(R**3, dtype=torch.bool)
+        inner = ((4 * (torch.arange(R) + 0.5) / R - 2).abs() - 2 / R).clamp(min=0)  # nearest point
+        squares = inner.square()
+        norm = squares[:, None, None] + squares[:, None] + squares
+        return norm.flatten() < 4
+
     @property
     def fraction(self) -> float:
-        """Share of the cells that are occupied."""
-        return float(self.occupied.float().mean())
+        """Share of the reachable cells that are occupied."""
+        return float(self.occupied[self.reachable].float().mean())
 
     def cell_points(self, cells: Tensor, jitter: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """World points in the given cells, jitter in [0, 1)."""
@@ -83,32 +113,42 @@ class OccupancyGrid(nn.Module):
         """Refresh the grid.
 
         Args:
-            density: world points [n, 3] -> density [n].
-            step_size: world points [n, 3] -> length of a marching step there [n].
+            step: of the training.
+            density: world points [n, 3] -> density [n], 1 / world unit.
+            step_size: world points [n, 3] -> length of a marching step there [n], world units;
+                asked once.
         """
         n, device = self.resolution**3, self.values.device
+        if not self.measured:
+            everywhere = torch.arange(n, device=device)
+            middle = torch.full((n, 3), 0.5, device=device)
+            self.steps.copy_(step_size(self.cell_points(everywhere, middle)))
+            self.measured = True
         if step < self.warmup:
-            cells = torch.arange(n, device=device)
+            cells = self.reachable.nonzero().flatten()
         else:
             cells = torch.randint(n, (n // 16,), generator=generator, device=device)
             full = self.occupied.nonzero().flatten()
             if len(full) > n // 8:
                 picks = torch.randint(len(full), (n // 8,), generator=generator, device=device)
                 full = full[picks]
-            cells = torch.cat([cells, full])
+            cells = torch.cat([cells[self.reachable[cells]], full])
         jitter = torch.rand(len(cells), 3, generator=generator, device=device)
         points = self.cell_points(cells, jitter)
-        thickness = density(points).float() * step_size(points)
         self.values.mul_(self.decay)
-        self.values.scatter_reduce_(0, cells, thickness, reduce="amax")
+        self.values[cells] = self.values[cells].nan_to_num(0.0, 0.0)  # may have recovered
+        self.values.scatter_reduce_(0, cells, density(points).float(), reduce="amax")
         self.refresh()
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Derive the binary grid, its distance field and the occupied box from the values."""
         positive = self.values.clamp(min=0)
-        threshold = min(self.threshold, float(positive.mean()))
-        occupied = ~(positive <= threshold)  # what is no number is looked at, not hidden
+        mean = float(positive[self.reachable].mean())
+        threshold = self.threshold / self.steps
+        if math.isfinite(mean):
+            threshold = threshold.clamp(max=mean)
+        occupied = ~(positive <= threshold) & self.reachable  # no number: looked at, not hidden
         if not bool(occupied.any()):  # never empty: keep the densest cells
             occupied = positive >= positive.max()
         self.occupied.copy_(occupied)

@@ -63,6 +63,10 @@ class VolumeRenderer(nn.Module):
                 found=f"step {step}, near {near}, far {far}, cone {cone}, stop {stop}",
                 expected="step > 0, 0 <= near < far, far finite, cone >= 0, 0 <= stop < 1",
             )
+        if (far - near) / max(step, cone * far) > 1 << 22:  # marching counts steps in float32
+            raise InputError(
+                field="renderer.step", found=step, expected="at least (far - near) / 4 million"
+            )
         if backend not in ("auto", "fused", "modular"):
             raise InputError(
                 field="renderer.backend", found=backend, expected="auto, fused or modular"
@@ -141,7 +145,7 @@ class VolumeRenderer(nn.Module):
         if self.cone == 0:
             return x.new_full((len(x),), self.step)
         distance = torch.linalg.vector_norm(x - self.field.domain.bounds.mean(dim=0), dim=-1)
-        return (self.cone * distance).clamp(min=self.step)
+        return (self.cone * distance.clamp(max=self.far)).clamp(min=self.step)
 
     @torch.no_grad()
     def update(self, step: int, generator: torch.Generator | None = None) -> None:

@@ -48,7 +48,7 @@ class Adam(torch.optim.Optimizer):
 
         The step consumes the gradients: those of sparse groups are zeroed on the way, while they
         are in cache, and stay allocated, so that the next backward pass can add to them
-        (`kernels.volume.direct_gradients`); the others are dropped. No `zero_grad` is needed.
+        (`kernels.gradients.direct_gradients`); the others are dropped. No `zero_grad` is needed.
         """
         loss = None
         if closure is not None:
@@ -69,9 +69,10 @@ class Adam(torch.optim.Optimizer):
                     state["exp_avg_sq"] = torch.zeros_like(param)
                 state["step"] += 1
                 fast = param.device.type == "cpu" and param.is_contiguous()
+                fast = fast and param.grad.is_contiguous()
                 (adam_step if fast else adam_step_reference)(
                     param,
-                    param.grad.contiguous(),
+                    param.grad,
                     state["exp_avg"],
                     state["exp_avg_sq"],
                     lr=lr,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from polyfield.kernels.volume import direct_gradients
+from polyfield.kernels.gradients import direct_gradients
 from polyfield.training.averaging import Average
 from polyfield.training.schedules import Schedule
 from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training

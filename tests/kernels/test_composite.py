@@ -91,8 +91,8 @@ def test_one_sample_in_closed_form(twin: Twin) -> None:
     density, rgb = matter(1)
     t, dt = float(samples.t), float(samples.dt)
     w = 1 - math.exp(-float(density.detach()) * dt)
-    end = t + dt
-    length = end / (1 + end) - t / (1 + t)
+    start, end = t - dt / 2, t + dt / 2
+    length = end / (1 + end) - start / (1 + start)
     right = [*(w * rgb[0].detach()).tolist(), w, w * t, w * w * length / 3]
     assert twin(density, rgb, samples)[0].tolist() == pytest.approx(right, rel=1e-12)
 
@@ -168,12 +168,11 @@ def test_distortion_is_the_mean_distance_of_two_random_points(twin: Twin) -> Non
     out = twin(density, rgb, samples)
     (weights,) = torch.autograd.grad(out[:, 0].sum(), rgb, retain_graph=True)
     w = weights[:, 0]
-    end = samples.t + samples.dt
-    middle = samples.t / (1 + samples.t)
-    length = end / (1 + end) - middle
+    start, end = samples.t - samples.dt / 2, samples.t + samples.dt / 2
+    start, end = start / (1 + start), end / (1 + end)
     generator = torch.Generator().manual_seed(5)
     pick = torch.multinomial(w, 2 * 400_000, replacement=True, generator=generator)
-    s = middle[pick] + length[pick] * (torch.rand(len(pick), generator=generator).double() - 0.5)
+    s = start[pick] + (end - start)[pick] * torch.rand(len(pick), generator=generator).double()
     apart = (s[::2] - s[1::2]).abs()
     right = float(apart.mean()) * float(w.sum()) ** 2
     deviation = float(apart.std()) / math.sqrt(len(apart))

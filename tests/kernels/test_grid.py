@@ -24,7 +24,7 @@ compiled = settings(deadline=None, max_examples=25, derandomize=True)
 def hash_grid(d: int, dtype: torch.dtype = torch.float64) -> HashGrid:
     """Four levels, the coarse ones dense and the fine ones hashed, with features of order one."""
     grid = HashGrid(
-        4, FEATURES[d], log2_entries=d + 3, base_resolution=3, max_resolution=20, in_dim=d
+        4, FEATURES[d], log2_entries=2 * d + 1, base_resolution=3, max_resolution=20, in_dim=d
     )
     torch.nn.init.normal_(grid.table, generator=torch.Generator().manual_seed(d))
     return grid.to(dtype)

@@ -63,7 +63,7 @@ def test_the_grid_converges_to_a_known_shape(kind: str) -> None:
     far = torch.linalg.vector_norm(middle - CENTRE, dim=-1) > RADIUS + margin
     assert not occupied[far].any()
     assert touching[occupied].float().mean() > 0.9
-    assert grid.fraction == pytest.approx(float(occupied.float().mean()))
+    assert grid.fraction == pytest.approx(float(occupied[grid.reachable].float().mean()))
 
 
 def test_after_the_warmup_it_still_finds_what_appears_and_forgets_what_leaves() -> None:
@@ -81,19 +81,59 @@ def test_after_the_warmup_it_still_finds_what_appears_and_forgets_what_leaves() 
     assert not grid.occupied[gone].any()
 
 
-def test_a_cell_holds_the_largest_thickness_seen_fading_with_time() -> None:
-    """values <- max(decay * values, density * step), in every way that a cell is visited."""
+def test_a_cell_holds_the_largest_density_seen_fading_with_time() -> None:
+    """values <- max(decay * values, density), in every way that a cell is visited."""
     grid = run(grid_of(decay=0.5), constant(10.0), range(1))
-    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 0.2))
+    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 10.0))
     run(grid, constant(1.0), range(1))
-    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 0.1))
+    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 5.0))
     run(grid, constant(6.0), range(1))
-    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 0.12))
+    torch.testing.assert_close(grid.values, torch.full((SIZE**3,), 6.0))
     run(grid, constant(30.0), range(1000, 1001))  # some cells, some of them more than once
-    seen = grid.values > 0.1
+    seen = grid.values > 5
     assert 0.05 < seen.float().mean() < 0.9
-    torch.testing.assert_close(grid.values[seen], torch.full_like(grid.values[seen], 0.6))
-    torch.testing.assert_close(grid.values[~seen], torch.full_like(grid.values[~seen], 0.06))
+    torch.testing.assert_close(grid.values[seen], torch.full_like(grid.values[seen], 30.0))
+    torch.testing.assert_close(grid.values[~seen], torch.full_like(grid.values[~seen], 3.0))
+
+
+@pytest.mark.parametrize("kind", ["box", "contract_l2", "contract_linf"])
+def test_what_has_learned_nothing_yet_loses_no_region(kind: Any) -> None:
+    """Noise around one density, steps growing with distance: cells near and far stay alike."""
+    grid = grid_of(kind, resolution=32)
+    middle = BOUNDS.mean(dim=0)
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(x: Tensor) -> Tensor:
+        return 0.37 * (1 + 0.1 * torch.randn(len(x), generator=generator))
+
+    def step_size(x: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(x - middle, dim=-1)
+        return (distance / 256).clamp(min=2 / 256, max=4)
+
+    grid.update(0, noise, step_size, generator)
+    cells = torch.arange(32**3)
+    points = grid.cell_points(cells, torch.full((len(cells), 3), 0.5))
+    near = ((points > BOUNDS[0]) & (points < BOUNDS[1])).all(dim=-1)
+    assert 0.3 < grid.occupied[near].float().mean() < 0.7
+    if kind != "box":
+        assert 0.3 < grid.occupied[~near & grid.reachable].float().mean() < 0.9
+
+
+def test_cells_that_are_the_image_of_no_point_stay_empty() -> None:
+    grid = run(grid_of("contract_l2"), constant(10.0))
+    assert torch.equal(grid.occupied.bool(), grid.reachable)
+    assert grid.fraction == 1
+    assert 0.5 < grid.reachable.float().mean() < 0.75  # pi / 6 and the cells that the ball cuts
+    x = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0)) * 10
+    i, j, k = (grid.domain.to_unit(x) * SIZE).long().clamp(max=SIZE - 1).T
+    assert grid.reachable[(i * SIZE + j) * SIZE + k].all()
+
+
+def test_a_density_that_recovers_is_forgotten() -> None:
+    grid = run(grid_of(), constant(float("nan")), range(1))
+    run(grid, sphere)
+    assert grid.values.isfinite().all()
+    assert grid.fraction < 0.5
 
 
 def test_it_is_never_empty() -> None:
@@ -180,7 +220,18 @@ def test_updates_are_due_at_their_interval() -> None:
     assert [step for step in range(12) if grid.due(step)] == [0, 5, 10]
 
 
-@pytest.mark.parametrize("resolution", [0, 1, 513])
-def test_bad_resolutions_are_refused_by_name(resolution: int) -> None:
-    with pytest.raises(InputError, match="resolution: found"):
-        grid_of(resolution=resolution)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("resolution", 0),
+        ("resolution", 1),
+        ("resolution", 513),
+        ("every", 0),
+        ("decay", 1.5),
+        ("threshold", float("nan")),
+        ("warmup", -1),
+    ],
+)
+def test_bad_options_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"{name}: found"):
+        grid_of(**{name: value})

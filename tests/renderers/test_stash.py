@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import polyfield.kernels.volume as volume
-from polyfield.kernels.volume import direct_gradients
+from polyfield.kernels.gradients import direct_gradients
 
 needs_two_threads = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2, reason="one thread on this machine"
