@@ -172,6 +172,51 @@ def test_direct_gradients_end_with_their_context_and_stay_in_their_thread(
     assert not table.grad.any()
 
 
+def test_direct_gradients_may_be_nested(make_renderer: Any, make_rays: Any) -> None:
+    renderer = make_renderer()
+    table = renderer.field.backbone.table
+    table.grad = held = torch.zeros_like(table)
+    with direct_gradients():
+        with direct_gradients():
+            pass
+        renderer(make_rays(10)).rgb.sum().backward()
+    assert table.grad is held
+    assert held.any()
+
+
+def test_a_frozen_table_keeps_the_gradient_it_has(make_renderer: Any, make_rays: Any) -> None:
+    renderer = make_renderer()
+    table = renderer.field.backbone.table
+    table.grad = torch.zeros_like(table)
+    table.requires_grad_(False)
+    with direct_gradients():
+        renderer(make_rays(40)).rgb.sum().backward()
+    assert not table.grad.any()
+
+
+def test_two_threads_train_at_once(make_renderer: Any, make_rays: Any) -> None:
+    """Each through the same scratch: rows of one batch never meet the gradient of another."""
+    renderer = make_renderer()
+    table = renderer.field.backbone.table
+    batches = [make_rays(20 + 60 * i, seed=i) for i in range(4)]
+    right = [torch.autograd.grad(renderer(rays).rgb.sum(), table)[0] for rays in batches]
+
+    def train(first: int) -> bool:
+        for i in range(first, first + 40):
+            (ours,) = torch.autograd.grad(renderer(batches[i % 4]).rgb.sum(), table)
+            if not torch.allclose(ours, right[i % 4], rtol=0, atol=1e-11):
+                return False
+        return True
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(train, (0, 2)))
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_two_threads_render_at_once(make_renderer: Any, make_rays: Any) -> None:
     """One trains, one looks, on the same field."""
     renderer = make_renderer()
