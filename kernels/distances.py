@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from polyfield.kernels.blocks import specialise
+from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
 
 FARTHEST = 8
@@ -59,7 +60,7 @@ def _distances(occupied, distance):  # type: ignore[no-untyped-def]
 
 def cell_distances(occupied: UInt8[Tensor, " c"], resolution: int) -> UInt8[Tensor, " c"]:
     """Distances of all cells of a flat cube (R^3 cells), capped at `FARTHEST`."""
-    if occupied.device.type != "cpu":
+    if plain(occupied):
         return cell_distances_reference(occupied, resolution)
     cube = (resolution,) * 3
     out = torch.empty_like(occupied)

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from polyfield.kernels import resample_reference as reference
 from polyfield.kernels.blocks import specialise
+from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
-from polyfield.kernels.resample import plain
 
 EPS = 1e-7
 

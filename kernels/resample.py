@@ -14,8 +14,6 @@ Nothing here is differentiable: where samples lie is a constant to the losses.
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -25,6 +23,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.kernels import resample_reference as reference
 from polyfield.kernels.blocks import block, specialise
+from polyfield.kernels.choice import plain
 from polyfield.kernels.domain import BOX, to_unit
 from polyfield.kernels.launch import launch
 from polyfield.kernels.packed import Samples
@@ -32,12 +31,6 @@ from polyfield.kernels.packed import Samples
 LINEAR, DISPARITY, POWER = 0, 1, 2
 SPACINGS = {"linear": LINEAR, "disparity": DISPARITY, "power": POWER}
 TINY = 1e-12  # a histogram of less mass than this says nothing
-
-
-def plain(tensor: Tensor) -> bool:
-    """Whether a tensor's device, or the user, asks for the reference twin."""
-    forced = os.environ.get("POLYFIELD_KERNELS") == "reference"
-    return forced or tensor.device.type != "cpu"
 
 
 @block

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.kernels.blocks import block, specialise
+from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
 
 MAX_DEGREE = 4
@@ -79,7 +80,7 @@ def spherical_harmonics(directions: Float[Tensor, "r 3"], degree: int) -> Float[
     if not 0 <= degree <= MAX_DEGREE:
         raise InputError(field="degree", found=degree, expected=f"0 to {MAX_DEGREE}")
     wants_gradient = directions.requires_grad and torch.is_grad_enabled()
-    if wants_gradient or directions.device.type != "cpu":
+    if wants_gradient or plain(directions):
         return spherical_harmonics_reference(directions, degree)
     out = torch.empty(directions.shape[0], (degree + 1) ** 2, dtype=directions.dtype)
     if len(directions):

@@ -5,7 +5,6 @@ Letters: r rays, n samples, q numbers a ray.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.kernels.packed import composite, march_packed, visible
-from polyfield.kernels.packed_reference import composite_reference, march_reference
+from polyfield.kernels.choice import plain
+from polyfield.kernels.packed import march_packed
+from polyfield.kernels.packed_reference import march_reference
+from polyfield.renderers.shade import shade
 
 if TYPE_CHECKING:
     from polyfield.renderers.volume import VolumeRenderer
@@ -29,31 +30,16 @@ def render_packed(
 ) -> tuple[Float[Tensor, "r 6"], int]:
     """What `kernels.volume.VolumeKernels` computes, and how many samples were marched."""
     field = renderer.field
-    plain = os.environ.get("POLYFIELD_KERNELS") == "reference" or origins.device.type != "cpu"
-    march = march_reference if plain else march_packed
+    by_torch = plain(origins)
     dtype = np.dtype(str(origins.dtype).removeprefix("torch."))
+    march = march_reference if by_torch else march_packed
     samples = march(origins.detach(), directions.detach(), jitter, renderer.geometry(dtype))
-    n_samples = len(samples.t)
-    if not plain and n_samples:
+    density = None
+    if not by_torch and len(samples.t):
         with torch.no_grad():
-            u = samples.u
-            density = field.density_at(u)
-        samples = samples.select(visible(density, samples, renderer.stop))
-    u = samples.u
-    if origins.requires_grad or directions.requires_grad:
-        u = field.domain.to_unit(
-            origins[samples.ray] + samples.t[:, None] * directions[samples.ray]
-        )
-    density, geometry = field.decoder.density(field.backbone(u))
-    rgb = field.decoder.color_of(geometry, ray_features[samples.ray])
-    if renderer.gradient_near > 0:
-        scale = (samples.t / renderer.gradient_near).clamp(max=1.0).square()
-        density = _scale_gradient(density, scale)
-        rgb = _scale_gradient(rgb, scale[:, None])
-    operation = composite_reference if plain else composite
-    return operation(density, rgb, samples, renderer.stop), n_samples
-
-
-def _scale_gradient(values: Tensor, scale: Tensor) -> Tensor:
-    """The same values, with their gradient multiplied by `scale`."""
-    return values * scale + (values * (1 - scale)).detach()
+            density = field.density_at(samples.u)
+    out = shade(
+        field, origins, directions, ray_features, samples, density, renderer.stop,
+        renderer.gradient_near,
+    )  # fmt: skip
+    return out, len(samples.t)

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.fields.field import RadianceField
+from polyfield.kernels.choice import plain
 from polyfield.kernels.packed import Samples, composite, visible
 from polyfield.kernels.packed_reference import composite_reference
-from polyfield.kernels.resample import plain
 
 
 def shade(
