@@ -5,6 +5,8 @@ Letters: r rays, s lattice intervals, n samples.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +15,8 @@ from polyfield.kernels import domain
 from polyfield.kernels.march import CLIP, CONE, FAR, NEAR, STEP, STEP_MAX
 from polyfield.kernels.packed import Samples
 from polyfield.kernels.volume import Geometry
+
+LATTICE = 1 << 20  # intervals that are looked at together
 
 
 def to_unit_reference(kind: int, box: Tensor, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
@@ -33,7 +37,42 @@ def march_reference(
     jitter: Float[Tensor, " r"],
     geometry: Geometry,
 ) -> Samples:
-    """The samples of `kernels.packed.march_packed`, by looking at every interval of the lattice."""
+    """The samples of `kernels.packed.march_packed`, by looking at every interval of the lattice.
+
+    As many rays at once as have about `LATTICE` intervals.
+
+    Args:
+        origins, directions: world, unit directions.
+        jitter: in [0, 1), the fraction of a step by which a ray's lattice is shifted.
+        geometry: of the same floating type.
+    """
+    step, cone, far = (float(geometry.march[i]) for i in (STEP, CONE, FAR))
+    steps = (far - float(geometry.march[NEAR])) / step
+    if cone > 0:  # even as far as step / cone, then by a factor of 1 + cone
+        steps = min(steps, (1 + math.log(max(far * cone / step, 1))) / math.log1p(cone))
+    rays = max(int(LATTICE / max(steps, 1)), 1)
+    if len(origins) <= rays:
+        return _march(origins, directions, jitter, geometry)
+    groups = range(0, len(origins), rays)
+    parts = [
+        _march(*(x[i : i + rays] for x in (origins, directions, jitter)), geometry) for i in groups
+    ]
+    ray, _, *values = (torch.cat(column) for column in zip(*parts))
+    counts = torch.cat([part.offsets.diff() for part in parts])
+    ray += torch.repeat_interleave(
+        torch.tensor(groups, device=ray.device),
+        torch.tensor([len(part.t) for part in parts], device=ray.device),
+    )
+    return Samples(ray, torch.cat([counts.new_zeros(1), counts.cumsum(0)]), *values)
+
+
+def _march(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    jitter: Float[Tensor, " r"],
+    geometry: Geometry,
+) -> Samples:
+    """The samples of few rays."""
     kind, resolution = geometry.grid.tolist()
     march = torch.as_tensor(geometry.march, device=origins.device)
     occupied = torch.as_tensor(geometry.distances, device=origins.device) == 0
@@ -95,9 +134,10 @@ def composite_reference(
     ends = [samples.t + side * samples.dt for side in (-0.5, 0.5)]
     s0, s1 = (end / (1 + end) for end in ends)
     middle, length = dense(0.5 * (s0 + s1)), dense(s1 - s0)
-    pairs = weight[:, :, None] * weight[:, None, :]
-    apart = (middle[:, :, None] - middle[:, None, :]).abs()
-    distortion = (pairs * apart).sum(dim=(1, 2)) + (weight**2 * length).sum(dim=1) / 3
+    # The sum over pairs of w_i w_j |m_i - m_j|: samples are sorted, so each is behind all before.
+    lighter, nearer = (x.cumsum(dim=1) - x for x in (weight, weight * middle))
+    apart = 2 * (weight * (middle * lighter - nearer)).sum(dim=1)
+    distortion = apart + (weight**2 * length).sum(dim=1) / 3
     columns = [
         (weight[..., None] * colors).sum(dim=1),
         weight.sum(dim=1, keepdim=True),

@@ -181,6 +181,23 @@ def test_distortion_is_the_mean_distance_of_two_random_points(twin: Twin) -> Non
 
 
 @twins
+def test_distortion_of_one_opaque_interval_is_a_third_of_its_length(twin: Twin) -> None:
+    """E |s - s'| of two points that are evenly spread over [s(a), s(b)]."""
+    samples, a, b = samples_of([1]), 2.0, 5.0
+    samples = samples._replace(t=samples.t * 0 + (a + b) / 2, dt=samples.dt * 0 + b - a)
+    out = twin(torch.full((1,), 1e6).double(), torch.ones(1, 3).double(), samples)
+    assert float(out[0, 5]) == pytest.approx((b / (1 + b) - a / (1 + a)) / 3, rel=1e-12)
+
+
+def test_the_reference_composites_long_rays_in_little_memory() -> None:
+    """Pairs of 40,000 samples would fill 12 gigabytes."""
+    samples = samples_of([40_000])
+    density, rgb = matter(40_000, scale=0.01)
+    ours, right = (twin(density, rgb, samples) for twin in (composite, composite_reference))
+    torch.testing.assert_close(ours, right, rtol=0, atol=1e-10)
+
+
+@twins
 def test_distortion_falls_when_the_weight_gathers(twin: Twin) -> None:
     samples = samples_of([20])
     spread = torch.full((20,), 2.0, dtype=torch.float64)

@@ -50,6 +50,41 @@ def test_samples_are_those_of_every_interval_of_the_lattice(
     assert_same_samples(march_packed(*beam, geometry), right)
 
 
+@pytest.mark.parametrize("cone", [0.0, 0.03])
+def test_the_reference_marches_group_by_group(
+    cone: float, cells: Tensor, make_beam: Any, make_geometry: MakeGeometry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    beam, geometry = make_beam(50), make_geometry(cells, cone=cone, kind="contract_linf")
+    right = march_reference(*beam, geometry)
+    monkeypatch.setattr("polyfield.kernels.packed_reference.LATTICE", 1000)
+    assert_same_samples(march_reference(*beam, geometry), right)
+
+
+def test_single_precision_loses_hardly_a_sample_at_the_default_settings(
+    make_beam: Any, make_geometry: MakeGeometry
+) -> None:
+    """A thousand units far in growing steps: rounding may move a sample, not lose it."""
+    generator = torch.Generator().manual_seed(4)
+    blocks = torch.rand(16, 16, 16, generator=generator) < 0.1
+    for axis in range(3):
+        blocks = blocks.repeat_interleave(4, axis)
+    settings = {"kind": "contract_linf", "near": 0.05, "far": 1e3, "cone": 1 / 256, "step": 0.0125}
+    beam = make_beam(200, seed=6)
+    exact = march_reference(*beam, make_geometry(blocks, **settings))
+    ours = march_packed(
+        *beam.to(torch.float32), make_geometry(blocks, **settings, dtype=torch.float32)
+    )
+    assert len(exact.t) > 10_000
+    assert exact.t.max() > 500
+    lost = (exact.offsets.diff() - ours.offsets.diff()).abs()
+    assert int(lost.sum()) <= 2e-3 * len(exact.t)
+    assert int(lost.max()) <= 3
+    same = (lost == 0)[exact.ray]
+    kept = (lost == 0)[ours.ray]
+    torch.testing.assert_close(ours.t[kept].double(), exact.t[same], rtol=5e-3, atol=0.02)
+
+
 @pytest.mark.parametrize("kind", ["contract_l2", "contract_linf"])
 def test_nothing_is_lost_far_out_where_a_contraction_bends_rays(
     kind: str, make_beam: Any, make_geometry: MakeGeometry
