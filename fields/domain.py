@@ -35,11 +35,12 @@ class Domain(nn.Module):
         if kind not in KINDS:
             raise InputError(field="domain.kind", found=kind, expected=" or ".join(KINDS))
         bounds = torch.as_tensor(bounds, dtype=torch.float32)
-        if bounds.shape != (2, 3) or not bool((bounds[1] > bounds[0]).all()):
+        sizes = bounds[1] - bounds[0] if bounds.shape == (2, 3) else bounds.new_zeros(3)
+        if not bool(((sizes > 0) & sizes.isfinite()).all()):
             raise InputError(
                 field="domain.bounds",
                 found=bounds.tolist(),
-                expected="[lower, upper] corners, lower below upper on every axis",
+                expected="[lower, upper] corners, finite, lower below upper on every axis",
             )
         self.kind = kind
         self.register_buffer("bounds", bounds)

@@ -155,6 +155,8 @@ def test_the_box_fills_the_middle_half(kind: Any) -> None:
         ({"bounds": [[0, 0, 0], [0, 1, 1]]}, "domain.bounds"),
         ({"bounds": [0, 1]}, "domain.bounds"),
         ({"bounds": [[float("nan"), 0, 0], [1, 1, 1]]}, "domain.bounds"),
+        ({"bounds": [[0, 0, 0], [1, float("inf"), 1]]}, "domain.bounds"),
+        ({"bounds": [[0, float("-inf"), 0], [1, float("inf"), 1]]}, "domain.bounds"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(arguments: dict, field: str) -> None:
