@@ -126,5 +126,5 @@ def density_at(
         params, trunk: the encoder's and the trunk's flat parameters.
     """
     if len(x) == 0:
-        return params.new_zeros(0)
+        return torch.cat([params[:0], trunk[:0]])  # with gradients to both, of zero
     return _Density.apply(x, params, trunk, kernels)

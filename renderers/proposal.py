@@ -21,11 +21,12 @@ from torch import Tensor, nn
 
 from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
+from polyfield.fields.density_field import COARSEST, density_field, trained_density
 from polyfield.fields.field import RadianceField
 from polyfield.kernels.interlevel import interlevel, ray_weights
 from polyfield.kernels.listed import ListedKernels
 from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
-from polyfield.renderers.density_field import density_field, trained_density
+from polyfield.renderers.backend import Backend, check_backend, runs_fused
 from polyfield.renderers.image import render_image
 from polyfield.renderers.normals import density_normals
 from polyfield.renderers.render import Render
@@ -36,10 +37,15 @@ CELLS = 512  # cells an axis of the domain's box that differences for normals ar
 
 
 class Histogram(NamedTuple):
-    """What a proposal sees: edges [r, m+1] in s, and weights [r, m] with gradient to it."""
+    """What a proposal sees along rays.
 
-    edges: Tensor
-    weights: Tensor
+    Args:
+        edges: normalised distances in [0, 1], ascending; constants.
+        weights: the share of the light that each interval stops; with gradient to the proposal.
+    """
+
+    edges: Float[Tensor, "r m+1"]
+    weights: Float[Tensor, "r m"]
 
 
 class ProposalRenderer(nn.Module):
@@ -82,16 +88,22 @@ class ProposalRenderer(nn.Module):
         proposal_lr: float = 1.0,
         stop: float = 1e-3,
         gradient_near: float = 0.0,
-        backend: Literal["auto", "fused", "modular"] = "auto",
+        backend: Backend = "auto",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _check(near, far, spacing, stop, padding, backend)
+        _check(near, far, spacing, stop, padding)
+        check_backend(backend)
         if not len(proposals) == len(samples) >= 1 or min(*samples, final, every) < 1:
             raise InputError(
                 field="renderer.samples",
                 found=f"{list(samples)} for {len(proposals)} proposals, final {final}",
                 expected="a number above 0 for each proposal",
+            )
+        coarse = [p for p in proposals if isinstance(p, int) and p < COARSEST]
+        if coarse:
+            raise InputError(
+                field="renderer.proposals", found=coarse[0], expected=f"{COARSEST} or more"
             )
         self.field = field
         self.proposals = nn.ModuleList(
@@ -111,13 +123,7 @@ class ProposalRenderer(nn.Module):
     @property
     def fused(self) -> bool:
         """Whether the field's part of a batch runs as one fused operation."""
-        if self.backend == "fused" and self.field.kernels is None:
-            raise InputError(
-                field="renderer.backend",
-                found="fused",
-                expected="a field with block functions on a CPU",
-            )
-        return self.backend != "modular" and self.field.kernels is not None
+        return runs_fused(self.backend, self.field)
 
     @property
     def due(self) -> bool:
@@ -136,6 +142,7 @@ class ProposalRenderer(nn.Module):
         """Render rays, differentiably.
 
         Args:
+            rays: origins in world units, directions of unit length.
             background: [3] or [r, 3] sRGB behind everything; None leaves rgb premultiplied.
             generator: given while training: samples are shifted at random, weights annealed, and
                 extras["losses"] has the proposals' loss in the steps in which they learn.
@@ -158,9 +165,9 @@ class ProposalRenderer(nn.Module):
         if learns:
             assert density is not None
             with torch.no_grad():
-                weights = ray_weights(density.view(len(t), -1), t.diff(dim=-1))
-            excess = [interlevel(*histogram, edges, weights).mean() for histogram in seen]
-            losses["interlevel"] = self.weight * torch.stack(excess).sum()
+                weights = ray_weights(density.view(-1, self.final), t.diff(dim=-1))
+            excess = [interlevel(*histogram, edges, weights).sum() for histogram in seen]
+            losses["interlevel"] = self.weight * torch.stack(excess).sum() / max(len(t), 1)
         extras = {"distortion": out[:, 5], "n_samples": n_samples, "losses": losses}
         return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
 
@@ -175,7 +182,8 @@ class ProposalRenderer(nn.Module):
         """Where to take the final samples.
 
         Args:
-            spans: the ends of the rays.
+            origins, directions: world; directions of unit length.
+            spans: the ends of the rays, world units.
             generator: as in `forward`.
             learns: whether weights get a gradient to their proposals.
 
@@ -195,8 +203,8 @@ class ProposalRenderer(nn.Module):
             t = distances(edges, spans, self.spacing)
             samples = place(t, origins, directions, domain.bounds, domain.code)
             with torch.set_grad_enabled(learns):
-                density = trained_density(proposal, samples.u)
-                weights = ray_weights(density.view(r, -1), samples.dt.view(r, -1))
+                density = trained_density(proposal, samples.u).view(r, t.shape[1] - 1)
+                weights = ray_weights(density, t.diff(dim=-1))
             seen.append(Histogram(edges, weights))
             edges = resample(edges, weights, shift, k, power, self.padding)
         return edges, seen
@@ -256,19 +264,21 @@ class ProposalRenderer(nn.Module):
         self,
         cameras: Cameras,
         i: int,
-        background: Tensor | None = None,
+        background: Float[Tensor, "3"] | None = None,
         modes: tuple[str, ...] = ("rgb",),
         appearance: Float[Tensor, " a"] | None = None,
     ) -> Render:
-        """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for them."""
+        """The whole picture of camera i, [h, w, ...]; see `render_image`."""
         return render_image(self, cameras, i, background, modes, appearance, CHUNK)
 
     def surface_normals(
         self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None
     ) -> Float[Tensor, "r 3"]:
-        """Unit normals where rays meet the surface.
+        """Unit normals where rays meet the surface, world.
 
         Args:
+            rays: origins in world units, directions of unit length.
+            depth: distance along each ray at which to look, world units.
             eps: half the width of the differences, world units; by default it follows the domain,
                 which is coarser far from its box.
         """
@@ -296,9 +306,7 @@ class ProposalRenderer(nn.Module):
         return self.field.regularization()
 
 
-def _check(
-    near: float, far: float, spacing: str, stop: float, padding: float, backend: str
-) -> None:
+def _check(near: float, far: float, spacing: str, stop: float, padding: float) -> None:
     if spacing not in SPACINGS:
         raise InputError(field="renderer.spacing", found=spacing, expected=" or ".join(SPACINGS))
     least = "above 0" if spacing == "disparity" else "0 or more"
@@ -309,5 +317,3 @@ def _check(
             found=f"near {near}, far {far}, stop {stop}, padding {padding}",
             expected=f"near {least}, far above near and finite, stop and padding in [0, 1)",
         )
-    if backend not in ("auto", "fused", "modular"):
-        raise InputError(field="renderer.backend", found=backend, expected="auto, fused or modular")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from polyfield.fields import DenseGrid, Domain, HashGrid, RadianceDecoder, RadianceField
 from polyfield.kernels.density import density_at
@@ -60,3 +61,25 @@ def test_no_points_have_no_density() -> None:
     empty = torch.empty(0, 3)
     density = density_at(field.kernels, empty, field.backbone.params, field.decoder.trunk)
     assert density.shape == (0,)
+    density.sum().backward()
+    for parameter in (field.backbone.params, field.decoder.trunk):
+        assert not parameter.grad.any()
+
+
+@pytest.mark.parametrize("make", [hash_field, summed_field])
+def test_gradients_are_those_of_finite_differences(make: Callable[[], RadianceField]) -> None:
+    torch.manual_seed(1)
+    field = make().double()
+    kernels, u = field.kernels, torch.rand(7, 3, dtype=torch.float64)
+    sizes = (field.backbone.params.numel(), field.decoder.trunk.numel())
+    params, trunk = (torch.randn(n, dtype=torch.float64, requires_grad=True) for n in sizes)
+    inputs = [parameter for parameter in (params, trunk) if parameter.numel()]
+    # In random directions of the parameters, of which there are many.
+    towards = [torch.randn(4, *p.shape, dtype=torch.float64) for p in inputs]
+    steps = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+
+    def density(steps: Tensor) -> Tensor:
+        moved = [p.detach() + steps @ way for p, way in zip(inputs, towards)]
+        return density_at(kernels, u, moved[0], moved[1] if len(moved) > 1 else trunk)
+
+    assert torch.autograd.gradcheck(density, (steps,))

@@ -1,4 +1,4 @@
-"""The small fields that proposals are: a density, and nothing else that matters.
+"""Small fields of a density, and nothing else that matters: what proposals are.
 
 Letters: n points.
 """
@@ -15,9 +15,14 @@ from polyfield.fields.field import RadianceField
 from polyfield.fields.hash_grid import HashGrid
 from polyfield.kernels.density import density_at
 
+COARSEST = 16  # vertices an axis of the first level
+
 
 def trained_density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-    """Density at points of the unit cube, differentiable in the parameters, not in the points."""
+    """Density at points of the unit cube, 1 / world unit.
+
+    Differentiable in the parameters, not in the points.
+    """
     kernels = field.kernels
     if kernels is None or not torch.is_grad_enabled():
         return field.density_at(u)
@@ -35,13 +40,17 @@ def density_field(
     """A small hash grid with a small network: a proposal. Its colour is of no use.
 
     Args:
-        resolution: vertices an axis of the finest level, 16 or more.
+        domain: the region of space.
+        resolution: vertices an axis of the finest level, at least `COARSEST`.
+        generator: source of the initial values.
+        levels, log2_entries: of the hash grid.
+        hidden: width of the network.
     """
     grid = HashGrid(
         levels=levels,
         features=2,
         log2_entries=log2_entries,
-        base_resolution=16,
+        base_resolution=COARSEST,
         max_resolution=resolution,
         generator=generator,
     )
