@@ -26,6 +26,7 @@ from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.training import scene_defaults
 from polyfield.training.cadence import Cadence
 from polyfield.training.instantiate import make
 from polyfield.training.progress import Display
@@ -38,7 +39,6 @@ Config = Mapping[str, Any]
 
 TASKS = {"radiance": RadianceTask}
 DOMAIN, OCCUPANCY = "polyfield.fields.Domain", "polyfield.renderers.OccupancyGrid"
-STEPS_ACROSS = 256  # marching steps along an edge of the domain's box
 DEFAULT_SECONDS = 300.0
 HASHED = ("dataset", "field", "decoder", "domain", "renderer", "task", "seed")
 
@@ -70,7 +70,11 @@ def build_renderer(config: Config, scene: Scene) -> Any:
     trust = tuple(config.get("trust") or ())
     domain = build_domain(config, scene)
     backbone = make(
-        _node(config, "field"), kind=nn.Module, trust=trust, field="field", offers={"in_dim": 3}
+        _node(config, "field"),
+        kind=nn.Module,
+        trust=trust,
+        field="field",
+        offers={"in_dim": 3, **scene_defaults.finest(scene)},
     )
     code_dim = (config.get("task") or {}).get("appearance", 0)
     decoder = make(
@@ -90,7 +94,7 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         kind=nn.Module,
         trust=trust,
         field="renderer",
-        offers={"occupancy": occupancy, **scene_defaults(scene)},
+        offers={"occupancy": occupancy, **scene_defaults.sampling(scene)},
         required={"field": field},
     )
 
@@ -104,15 +108,6 @@ def build_domain(config: Config, scene: Scene) -> Domain:
     return make({**settings, "_target_": DOMAIN}, bounds, kind=Domain, field="domain")
 
 
-def scene_defaults(scene: Scene) -> dict[str, Any]:
-    """Where to sample rays in a scene, in world units."""
-    near, far = scene.near_far
-    step = float((scene.bounds[1] - scene.bounds[0]).max()) / STEPS_ACROSS
-    if not scene.unbounded:
-        return {"step": step, "cone": 0.0, "near": 0.0, "far": 2 * far}
-    return {"step": step, "cone": 1 / STEPS_ACROSS, "near": 0.5 * near, "far": 1e3}
-
-
 def build_trainer(
     config: Config,
     task: Task,
@@ -124,6 +119,14 @@ def build_trainer(
     """The trainer of a configuration: its nodes `trainer`, `optimizer`, `logging` and `seed`."""
     settings = dict(config.get("trainer") or {})
     cadence = Cadence(**_taken(settings, [field.name for field in fields(Cadence)]))
+    scene = getattr(task, "scene", None)
+    if (
+        cadence.eval_every
+        and scene is not None
+        and not len(scene.splits.get(cadence.eval_split, ()))
+    ):
+        have = " or ".join(name for name, part in scene.splits.items() if len(part))
+        raise InputError(field="trainer.eval_split", found=cadence.eval_split, expected=have)
     schedule = _taken(settings, ["decay", "final", "warmup_steps", "hold"])
     if "decay" in schedule:
         schedule["kind"] = schedule.pop("decay")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import torch
 from torch import nn
 
 from polyfield.errors import InputError
-from polyfield.training.assembly import build_task, build_trainer, config_hash, scene_defaults
+from polyfield.training import scene_defaults
+from polyfield.training.assembly import build_task, build_trainer, config_hash
 from polyfield.training.instantiate import find_class, make
 from polyfield.training.schedules import Schedule
 
@@ -50,7 +52,7 @@ def test_a_configuration_becomes_a_task_with_what_follows_from_the_scene(ball: A
     scene = ball.ball_scene()
     task = build_task(config(), scene)
     renderer = task.module["renderer"]
-    assert renderer.step == scene_defaults(scene)["step"] == 2 / 256
+    assert renderer.step == scene_defaults.sampling(scene)["step"]
     assert renderer.field.domain.kind == "box"
     assert torch.equal(renderer.field.domain.bounds, scene.bounds)
     assert renderer.field.decoder.in_dim == renderer.field.backbone.out_dim == 16
@@ -106,6 +108,8 @@ def test_the_seed_decides_initial_values_and_leaves_the_global_generator(ball: A
         ({"decoder": None}, "decoder: found nothing, expected a node"),
         ({"field": {"levels": 3}}, r"field\._target_: found nothing"),
         ({"field__levels": 0}, r"field\.levels: found 0"),
+        ({"decoder__trunk": [0]}, r"decoder\.trunk: found \[0\], expected positive widths"),
+        ({"decoder__hidden": [8, 0]}, r"decoder\.hidden: found \[8, 0\]"),
     ],
 )
 def test_what_does_not_fit_is_named(ball: Any, changes: dict[str, Any], message: str) -> None:
@@ -219,6 +223,26 @@ def test_a_trainer_follows_its_configuration(tmp_path: Path, ball: Any) -> None:
     assert build_trainer(unbounded, task, tmp_path).max_seconds == 300
     with pytest.raises(InputError, match=r"trainer\.max_step: found an unknown key"):
         build_trainer(config(trainer={"max_step": 3}), task, tmp_path)
+    for key, value, message in (
+        ("eval_split", "tets", r"trainer\.eval_split: found tets, expected test or val or train"),
+        ("eval_images", 0, r"trainer\.eval_images: found 0, expected 1 or more"),
+    ):
+        wrong = {"max_steps": 3, "eval_every": 2, key: value}
+        with pytest.raises(InputError, match=message):
+            build_trainer(config(trainer=wrong), task, tmp_path)
+    without = {"max_steps": 3, "eval_every": 2, "eval_split": "val"}
+    with pytest.raises(InputError, match=r"eval_split: found val, expected train or test"):
+        build_trainer(config(trainer=without), task, tmp_path)
+    for key, value in (
+        ("betas", [0.9]),
+        ("betas", [0.9, 1.0]),
+        ("lr", -1.0),
+        ("lr", math.nan),
+        ("eps", -1.0),
+        ("weight_decay", math.inf),
+    ):
+        with pytest.raises(InputError, match=rf"optimizer\.{key}: found .*, expected "):
+            build_trainer(config(**{f"optimizer__{key}": value}), task, tmp_path)
     with pytest.raises(InputError, match=r"optimizer\.rate"):
         build_trainer(config(optimizer__rate=3), task, tmp_path)
     with pytest.raises(InputError, match=r"optimizer\._target_"):

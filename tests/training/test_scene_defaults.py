@@ -1,0 +1,44 @@
+"""What follows from a scene: finer photos ask for finer steps and cells, within bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from polyfield.training import scene_defaults
+
+
+def test_a_footprint_is_what_a_pixel_covers_in_the_middle(ball: Any) -> None:
+    scene = ball.ball_scene()
+    cameras = scene.cameras
+    i = int(scene.splits["train"][0])
+    distance = float(torch.linalg.vector_norm(cameras.world_from_camera[i, :, 3]))
+    right = distance / float(cameras.intrinsics[i, 0])
+    assert scene_defaults.footprint(scene) == pytest.approx(right, rel=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 4.0])
+def test_steps_and_cells_follow_the_resolution_of_photos(factor: float, ball: Any) -> None:
+    scene = ball.ball_scene()
+    small = scene_defaults.sampling(scene)["step"]
+    cameras = replace(scene.cameras, intrinsics=scene.cameras.intrinsics * 16 * factor)
+    scene.cameras = cameras
+    finer = scene_defaults.sampling(scene)["step"]
+    edge = scene_defaults.edge(scene)
+    assert edge / scene_defaults.STEPS_ACROSS <= finer < small
+    cells = scene_defaults.finest(scene)["max_resolution"]
+    assert cells == pytest.approx(1.25 * edge / scene_defaults.footprint(scene), abs=1)
+
+
+def test_both_stay_within_bounds(ball: Any) -> None:
+    scene = ball.ball_scene()
+    least, most = scene_defaults.CELLS
+    for factor, cells, steps in ((1e-6, least, 32), (1e6, most, 256)):
+        cameras = replace(scene.cameras, intrinsics=scene.cameras.intrinsics * factor)
+        far = replace(scene, cameras=cameras)
+        assert scene_defaults.finest(far)["max_resolution"] == cells
+        step = scene_defaults.sampling(far)["step"]
+        assert step == pytest.approx(scene_defaults.edge(scene) / steps)
