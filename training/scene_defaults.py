@@ -1,13 +1,11 @@
 """What follows from a scene where the configuration leaves it open: sampling, and how fine a grid.
 
 What a photo shows of an object is as fine as a pixel's footprint there, so neither steps nor cells
-are much finer: finer cells learn the noise of single views (measured on a scene of 200 x 200 photos:
-0.4 dB of held-out PSNR between a finest level of 512 and of 256).
+are much finer: finer cells learn the noise of single views (with photos of 200 x 200 pixels, 0.4 dB
+of held-out PSNR lie between a finest level of 512 and one of 256).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 
