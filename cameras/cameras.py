@@ -64,7 +64,7 @@ class Cameras:
 
     def __getitem__(self, which: SupportsIndex | slice | Tensor) -> Cameras:
         """Some of the cameras; a number of any integer type gives one camera."""
-        if not isinstance(which, slice) and np.ndim(which) == 0:
+        if not isinstance(which, (slice, list)) and getattr(which, "ndim", 0) == 0:
             i = range(len(self))[operator.index(which)]
             which = slice(i, i + 1)
         return Cameras(
