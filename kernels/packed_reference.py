@@ -55,7 +55,8 @@ def march_reference(
         return _march(origins, directions, jitter, geometry)
     groups = range(0, len(origins), rays)
     parts = [
-        _march(*(x[i : i + rays] for x in (origins, directions, jitter)), geometry) for i in groups
+        _march(origins[i : i + rays], directions[i : i + rays], jitter[i : i + rays], geometry)
+        for i in groups
     ]
     ray, _, *values = (torch.cat(column) for column in zip(*parts))
     counts = torch.cat([part.offsets.diff() for part in parts])
