@@ -10,7 +10,6 @@ give the same picture and the same gradients, to rounding.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,9 @@ from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
 from polyfield.fields.field import RadianceField
 from polyfield.kernels.volume import Geometry
+from polyfield.renderers.backend import Backend, check_backend, runs_fused
 from polyfield.renderers.image import render_image
+from polyfield.renderers.normals import density_normals
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.packed import render_packed
 from polyfield.renderers.render import Render
@@ -54,7 +55,7 @@ class VolumeRenderer(nn.Module):
         far: float = 1e3,
         stop: float = 1e-3,
         gradient_near: float = 0.0,
-        backend: Literal["auto", "fused", "modular"] = "auto",
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         if not (step > 0 and 0 <= near < far < math.inf and cone >= 0 and 0 <= stop < 1):
@@ -67,10 +68,7 @@ class VolumeRenderer(nn.Module):
             raise InputError(
                 field="renderer.step", found=step, expected="at least (far - near) / 4 million"
             )
-        if backend not in ("auto", "fused", "modular"):
-            raise InputError(
-                field="renderer.backend", found=backend, expected="auto, fused or modular"
-            )
+        check_backend(backend)
         self.field, self.occupancy = field, occupancy
         self.step, self.cone, self.near, self.far = step, cone, near, far
         self.stop, self.gradient_near, self.backend = stop, gradient_near, backend
@@ -78,13 +76,7 @@ class VolumeRenderer(nn.Module):
     @property
     def fused(self) -> bool:
         """Whether batches run as one fused operation."""
-        if self.backend == "fused" and self.field.kernels is None:
-            raise InputError(
-                field="renderer.backend",
-                found="fused",
-                expected="a field with block functions on a CPU",
-            )
-        return self.backend != "modular" and self.field.kernels is not None
+        return runs_fused(self.backend, self.field)
 
     def geometry(self, dtype: np.dtype) -> Geometry:
         """Where samples are taken, as the kernels read it."""
@@ -167,19 +159,16 @@ class VolumeRenderer(nn.Module):
     def surface_normals(
         self, rays: Rays, depth: Float[Tensor, " r"], eps: float | None = None
     ) -> Float[Tensor, "r 3"]:
-        """Unit normals where rays meet the surface: minus the density's direction of growth.
+        """Unit normals where rays meet the surface, world.
 
-        By central differences a step wide, which a hash grid's piecewise gradient needs anyway
-        (its own changes sign from cell to cell); `eps` in world units overrides the width.
+        Args:
+            rays: origins in world units, directions of unit length.
+            depth: distance along each ray at which to look, world units.
+            eps: half the width of the differences, world units; by default a marching step.
         """
         x = rays.origins + depth[:, None] * rays.directions
         width = self.step_size(x) if eps is None else x.new_full((len(x),), eps)
-        slopes = []
-        for axis in range(3):
-            offset = torch.zeros_like(x)
-            offset[:, axis] = width
-            slopes.append(self.field.density(x - offset) - self.field.density(x + offset))
-        return torch.nn.functional.normalize(torch.stack(slopes, dim=-1), dim=-1)
+        return density_normals(self.field.density, x, width)
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""
