@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,8 @@ def run(config: dict[str, Any]) -> float:
         hint = "this version has no viewer; polyfield render makes a video"
         raise InputError(field="viewer", found=True, expected=False, hint=hint)
     begin = go_on if config["resume"] is not None else start
-    trainer, scene, folder = begin(config)
-    outcome = trainer.train()
+    with begin(config) as (trainer, scene, folder):
+        outcome = trainer.train()
     if outcome.interrupted:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
         print(f"  {command_line('train', resume=folder)}")
@@ -136,12 +137,17 @@ def run(config: dict[str, Any]) -> float:
     return psnr_of(scores)
 
 
-def start(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
-    """A new run; nothing is written before the configuration is known to hold together."""
+@contextmanager
+def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
+    """A new run, to be trained inside.
+
+    Nothing is written before the configuration is known to hold together, and nothing is left if
+    the training fails before its first checkpoint.
+    """
     from polyfield.datasets.load import load_scene
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
     from polyfield.training.progress import Display
-    from polyfield.training.runs import create_run
+    from polyfield.training.runs import new_run
 
     if config["data"] is None:
         raise InputError("no data given", hint="data=PATH, or data=procedural for a built-in scene")
@@ -154,16 +160,17 @@ def start(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)
     trainer = build_trainer(config, task, folder, display=Display())
-    create_run(folder, {**config, "run": str(folder)}, scene)
-    print_scene(scene, folder)
-    return trainer, scene, folder
+    with new_run(folder, {**config, "run": str(folder)}, scene):
+        print_scene(scene, folder)
+        yield trainer, scene, folder
 
 
-def go_on(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
-    """A run as it was, with what may change taken from the line."""
+@contextmanager
+def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
+    """A run as it was, with what may change taken from the line, to be trained inside."""
     from polyfield.training.assembly import build_task, build_trainer
     from polyfield.training.progress import Display
-    from polyfield.training.runs import open_scene, read_config, write_config
+    from polyfield.training.runs import open_scene, read_config, resumed_run
 
     folder = Path(config["resume"])
     stored = read_config(folder)
@@ -184,9 +191,9 @@ def go_on(config: dict[str, Any]) -> tuple[Trainer, Scene, Path]:
     task = build_task(stored, scene)
     trainer = build_trainer(stored, task, folder, display=Display())
     trainer.restore()
-    write_config(folder, stored)
-    print_scene(scene, folder)
-    return trainer, scene, folder
+    with resumed_run(folder, stored):
+        print_scene(scene, folder)
+        yield trainer, scene, folder
 
 
 def print_scene(scene: Scene, folder: Path) -> None:

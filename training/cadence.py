@@ -9,6 +9,8 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.training.task import StepResult
 
+SPLITS = ("test", "val", "train")
+
 
 @dataclass(frozen=True)
 class Cadence:
@@ -36,6 +38,12 @@ class Cadence:
             value = getattr(self, name)
             if value < least:
                 raise InputError(field=f"trainer.{name}", found=value, expected=f"{least} or more")
+        if self.eval_split not in SPLITS:
+            expected = " or ".join(SPLITS)
+            raise InputError(field="trainer.eval_split", found=self.eval_split, expected=expected)
+        if self.eval_images is not None and self.eval_images < 1:
+            found = self.eval_images
+            raise InputError(field="trainer.eval_images", found=found, expected="1 or more")
 
 
 @dataclass

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from polyfield.errors import InputError
 from polyfield.kernels.adam import adam_step, adam_step_reference
 
 
@@ -19,6 +21,9 @@ class Adam(torch.optim.Optimizer):
             the learning rate), "sparse" (skip zero gradients) and any of the arguments below.
         lr, betas, eps: as in Adam; the small eps gives rarely touched entries full steps.
         weight_decay: L2 penalty added to the gradient, on groups that are not sparse.
+
+    Raises:
+        InputError: for a rate, beta, eps or decay that no step can be taken with.
     """
 
     consumes_gradients = True  # see `step`
@@ -31,9 +36,10 @@ class Adam(torch.optim.Optimizer):
         eps: float = 1e-15,
         weight_decay: float = 0.0,
     ) -> None:
+        betas = _checked(lr, betas, eps, weight_decay)
         defaults = {
             "lr": lr,
-            "betas": tuple(betas),
+            "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "lr_scale": 1.0,
@@ -87,3 +93,17 @@ class Adam(torch.optim.Optimizer):
                 if not group["sparse"]:
                     param.grad = None
         return loss
+
+
+def _checked(
+    lr: float, betas: Sequence[float], eps: float, weight_decay: float
+) -> tuple[float, float]:
+    """The betas; InputError for a setting that no step can be taken with."""
+    for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+        if not 0 <= value < math.inf:
+            raise InputError(field=f"optimizer.{name}", found=value, expected="0 or more, finite")
+    betas = tuple(betas)
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        expected = "two numbers, 0 or more and below 1"
+        raise InputError(field="optimizer.betas", found=list(betas), expected=expected)
+    return betas[0], betas[1]

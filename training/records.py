@@ -27,18 +27,24 @@ class Records:
     def __init__(
         self, run: Path, after: int = 0, *, tensorboard: bool = False, wandb: str | None = None
     ) -> None:
+        events = _optional("torch.utils.tensorboard", "tensorboard") if tensorboard else None
+        project = _optional("wandb", "wandb") if wandb else None
         self.path = run / FILE
         run.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             _drop_beyond(self.path, after)
-        self._file = open(self.path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
         self._events = self._wandb = None
-        if tensorboard:
-            module = _optional("torch.utils.tensorboard", "tensorboard")
-            self._events = module.SummaryWriter(str(run / "tensorboard"), purge_step=after)
-        if wandb:
-            module = _optional("wandb", "wandb")
-            self._wandb = module.init(project=wandb, dir=str(run), name=run.name, resume="allow")
+        self._failed = False
+        self._file = open(self.path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
+        try:
+            if events is not None:
+                self._events = events.SummaryWriter(str(run / "tensorboard"), purge_step=after)
+            if project is not None:
+                name = run.resolve().name
+                self._wandb = project.init(project=wandb, dir=str(run), name=name, resume="allow")
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a row; what is not finite is written as null.
@@ -51,7 +57,8 @@ class Records:
         try:
             self._file.write(json.dumps(row) + "\n")
         except OSError as error:
-            raise InputError("cannot write", file=self.path, found=error.strerror) from error
+            self._failed = True
+            raise self._cannot_write(error) from error
         if self._events is not None:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
@@ -59,25 +66,40 @@ class Records:
             self._wandb.log(dict(values), step=step)
 
     def close(self) -> None:
-        """Flush and close everything."""
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
-        if self._wandb is not None:
-            self._wandb.finish()
+        """Flush and close everything.
+
+        Raises:
+            InputError: when the disk is full, and no `write` said so before.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            if not self._failed:
+                raise self._cannot_write(error) from error
+        finally:
+            if self._events is not None:
+                self._events.close()
+            if self._wandb is not None:
+                self._wandb.finish()
+
+    def _cannot_write(self, error: OSError) -> InputError:
+        return InputError("cannot write", file=self.path, found=error.strerror or error)
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run; a last one that was cut short is left out."""
+    """The rows of a run, up to one that is damaged or was cut short."""
     path = run / FILE
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        rows.append(row)
     return rows
 
 

@@ -8,7 +8,9 @@ metrics.jsonl  see `records`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,10 @@ def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None =
         scene: recorded beside it.
 
     Raises:
-        InputError: when the folder is in use or cannot be written.
+        InputError: when the folder is in use or cannot be written; it is left as it was.
     """
     run = Path(run)
+    made = _first_missing(run)
     try:
         if run.is_file() or (run.is_dir() and any(run.iterdir())):
             raise InputError(
@@ -50,13 +53,69 @@ def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None =
                 hint=f"resume={run} goes on with a run",
             )
         run.mkdir(parents=True, exist_ok=True)
-        if scene is not None:
-            write_scene(run, scene)
-        write_config(run, config)
+        try:
+            if scene is not None:
+                write_scene(run, scene)
+            write_config(run, config)
+        except BaseException:
+            _clear(run, made)
+            raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError("cannot begin a run here", file=run, found=reason) from error
     return run
+
+
+@contextmanager
+def new_run(run: Path, config: Mapping[str, Any], scene: Scene) -> Iterator[None]:
+    """A run as `create_run` begins it; if what is done inside fails before there is a checkpoint,
+    nothing is left of it.
+    """
+    made = _first_missing(run)
+    create_run(run, config, scene)
+    try:
+        yield
+    except BaseException:
+        if not checkpoint.listing(run):
+            _clear(run, made)
+        raise
+
+
+@contextmanager
+def resumed_run(run: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """A run with another configuration; if what is done inside fails before there is a further
+    checkpoint, it has its old one.
+    """
+    before, steps = (run / CONFIG).read_bytes(), set(checkpoint.listing(run))
+    write_config(run, config)
+    try:
+        yield
+    except BaseException:
+        if set(checkpoint.listing(run)) <= steps:
+            replace_file(run / CONFIG, before)
+        raise
+
+
+def _first_missing(folder: Path) -> Path | None:
+    """The outermost of the folders that have to be made for this one to be there."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    return missing[-1] if missing else None
+
+
+def _clear(run: Path, made: Path | None) -> None:
+    """Remove everything in a run; and its folder and those around it, as far as they were made."""
+    for path in run.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for folder in (run, *run.parents) if made is not None else ():
+        try:
+            folder.rmdir()
+        except OSError:  # another job of a sweep is in it
+            return
+        if folder == made:
+            return
 
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
@@ -65,7 +124,11 @@ def write_config(run: Path, config: Mapping[str, Any]) -> None:
     plain["data"] = _absolute(plain.get("data"))
     if isinstance(plain.get("dataset"), Mapping):
         dataset = dict(plain["dataset"])
-        plain["dataset"] = {**dataset, "path": _absolute(dataset.get("path"))}
+        dataset["path"] = _absolute(dataset.get("path"))
+        kind, _, file = str(dataset.get("split")).partition(":")
+        if kind == "file":
+            dataset["split"] = f"file:{_absolute(file)}"
+        plain["dataset"] = dataset
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     replace_file(run / CONFIG, text.encode())
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -251,7 +251,8 @@ class Trainer:
         memory = resident_memory()
         if memory is not None:
             values["memory"] = memory
-        records.write(self.step, values)
+        with self._saved_on_failure():
+            records.write(self.step, values)
         self._logged = Window(elapsed)
 
     def _show(self, result: StepResult, began: tuple[float, float]) -> None:
@@ -269,15 +270,12 @@ class Trainer:
     def _evaluate(self, records: Records) -> dict[str, Any]:
         with self.clock.stopped():
             arguments = (self.cadence.eval_split, None, self.cadence.eval_images)
-            try:
+            with self._saved_on_failure():
                 with self.average.applied() if self.average else nullcontext():
                     evaluation = self.task.evaluate(*arguments)
-            except Exception:  # a held-out photo may be broken: no reason to lose the training
-                self.save()
-                raise
-            evaluation["step"] = self.step
-            numbers = {k: v for k, v in evaluation.items() if isinstance(v, float)}
-            records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})
+                evaluation["step"] = self.step
+                numbers = {k: v for k, v in evaluation.items() if isinstance(v, float)}
+                records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})
             score = self._score(evaluation)
             if score is not None:
                 self.display.note(f"step {self.step:,}: {self.score} {score:.2f}")
@@ -285,6 +283,15 @@ class Trainer:
                 self._best = score
                 self.save(evaluation)
         return evaluation
+
+    @contextmanager
+    def _saved_on_failure(self) -> Iterator[None]:
+        """A held-out photo may be broken, a row may not fit: no reason to lose the training."""
+        try:
+            yield
+        except Exception:
+            self.save()
+            raise
 
     def _evaluated(self, evaluation: dict[str, Any] | None) -> bool:
         return evaluation is not None and evaluation["step"] == self.step

@@ -139,3 +139,28 @@ def test_wandb_gets_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     records.write(5, {"loss": 1.0})
     records.close()
     assert rows == [(5, {"loss": 1.0}), 0]
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b"[1]", b'{"loss": 1}', b'{"step": "3"}', b"\xff\xfe", b"{"]
+)
+def test_rows_after_a_damaged_one_are_dropped(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n')
+    assert [row["step"] for row in read_records(tmp_path)] == [1]
+    Records(tmp_path, after=2).close()
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b'{"step": 1}\n'
+
+
+def test_a_bad_byte_in_a_row_is_no_end(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "\xff": 2}\n{"step": 2}\n')
+    assert [row["step"] for row in read_records(tmp_path)] == [1, 2]
+
+
+def test_loggers_that_are_missing_are_said_before_rows_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n')
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(InputError, match="wandb"):
+        Records(tmp_path, wandb="project")
+    assert (tmp_path / "metrics.jsonl").read_bytes() == b'{"step": 1}\n'

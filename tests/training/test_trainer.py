@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from polyfield.errors import InputError
-from polyfield.training import checkpoint, clock
+from polyfield.training import checkpoint, clock, records
 from polyfield.training.cadence import Cadence
 from polyfield.training.optimizers import Adam
 from polyfield.training.records import read_records
@@ -216,6 +216,20 @@ def test_an_evaluation_that_fails_costs_no_training(tmp_path: Path, regression: 
     task.evaluate = broken
     with pytest.raises(InputError, match=r"test_3\.png"):
         regression.trainer(task, tmp_path, cadence=Cadence(eval_every=7), ema=0.5).train()
+    assert list(checkpoint.listing(tmp_path)) == [7]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_loses_no_training(
+    tmp_path: Path, regression: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *rest: Any, **more: Any) -> Any:
+        return open("/dev/full", *rest, **more)
+
+    monkeypatch.setattr(records, "open", full, raising=False)
+    trainer = regression.trainer(regression.Regression(), tmp_path, cadence=Cadence(log_every=7))
+    with pytest.raises(InputError, match=r"metrics\.jsonl: cannot write, found No space left"):
+        trainer.train()
     assert list(checkpoint.listing(tmp_path)) == [7]
 
 
