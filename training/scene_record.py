@@ -84,8 +84,24 @@ def check_same_scene(scene: Scene, recorded: Scene) -> None:
     if float(apart.max()) > SAME:
         name = names[0][int(apart.amax(dim=(1, 2)).argmax())]
         _changed(scene, f"pose of {name}", "another", "the one of the training")
-    if scene.cameras.size.tolist() != recorded.cameras.size.tolist():
-        _changed(scene, "images", "other sizes", "those of the training")
+    for key in ("size", "model", "intrinsics", "distortion"):
+        now, then = (getattr(side.cameras, key).double() for side in (scene, recorded))
+        if not torch.allclose(now, then, rtol=1e-7, atol=1e-9):
+            i = int((now - then).abs().reshape(len(names[0]), -1).amax(dim=1).argmax())
+            _changed(scene, f"{key} of {names[0][i]}", "another", "the one of the training")
+    parts = [{k: sorted(v.tolist()) for k, v in side.splits.items()} for side in (scene, recorded)]
+    for name in sorted(parts[0].keys() | parts[1].keys()):
+        if parts[0].get(name, []) != parts[1].get(name, []):
+            found = f"another {len(parts[0].get(name, []))} images"
+            _changed(scene, f"split {name}", found, f"the {len(parts[1].get(name, []))} there were")
+    for key in ("bounds", "source_from_world"):
+        now, then = (getattr(side, key).double() for side in (scene, recorded))
+        if not torch.allclose(now, then, rtol=SAME, atol=SAME):
+            _changed(scene, key, now.tolist(), str(then.tolist()))
+    for key in ("background", "unbounded"):
+        now, then = getattr(scene, key), getattr(recorded, key)
+        if now != then:
+            _changed(scene, key, now, str(then))
 
 
 def _changed(scene: Scene, field: str, found: str, expected: str) -> NoReturn:

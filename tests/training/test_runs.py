@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +82,20 @@ def test_a_run_is_found_from_anywhere(
     assert read_config(trained[0])["data"] == "procedural"
 
 
+def test_a_file_of_splits_is_found_from_anywhere(
+    trained: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "split.txt").write_text("0001")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given in ("split.txt", "~/split.txt"):
+        write_config(trained[0], {**CONFIG, "dataset": {"path": "x", "split": f"file:{given}"}})
+        split = read_config(trained[0])["dataset"]["split"]
+        assert split == f"file:{tmp_path / 'split.txt'}"
+    write_config(trained[0], {**CONFIG, "dataset": {"path": "x", "split": "every:4"}})
+    assert read_config(trained[0])["dataset"]["split"] == "every:4"
+
+
 def test_a_run_without_its_photos_can_be_looked_at_but_not_scored(
     trained: tuple[Path, Any], data: Any
 ) -> None:
@@ -119,6 +132,36 @@ def test_data_that_has_changed_is_noticed(trained: tuple[Path, Any], data: Any, 
         open_run(run)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "splits",
+            {"train": torch.arange(4, 12), "test": torch.arange(4)},
+            "split test: .*another 4",
+        ),
+        ("background", "black", "background: .*found black, expected white"),
+        ("unbounded", True, "unbounded: .*found True, expected False"),
+        ("bounds", torch.tensor([[-1.0] * 3, [1.5] * 3]), "bounds: .*found"),
+        ("source_from_world", 2 * torch.eye(4, dtype=torch.float64), "source_from_world: .*found"),
+        ("intrinsics", 1.01, "intrinsics of 0003: .*the data has changed"),
+        ("distortion", 0.01, "distortion of 0003: .*the data has changed"),
+        ("model", 1, "model of 0003: .*the data has changed"),
+    ],
+)
+def test_any_other_change_of_the_data_is_noticed(
+    trained: tuple[Path, Any], data: Any, key: str, value: Any, message: str
+) -> None:
+    scenes, _ = data
+    if key in ("intrinsics", "distortion", "model"):
+        changed = getattr(scenes[0].cameras, key).clone()
+        changed[3] = changed[3] * value if key == "intrinsics" else changed[3] + value
+        key, value = "cameras", dataclasses.replace(scenes[0].cameras, **{key: changed})
+    scenes[0] = dataclasses.replace(scenes[0], **{key: value})
+    with pytest.raises(InputError, match=message):
+        open_run(trained[0])
+
+
 def test_a_used_folder_is_refused_and_left_alone(trained: tuple[Path, Any]) -> None:
     run, _ = trained
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
@@ -140,9 +183,13 @@ def test_an_empty_folder_is_a_new_one(tmp_path: Path) -> None:
     assert read_config(tmp_path / "a" / "b")["seed"] == 0
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_is_read_only_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_folder_that_is_read_only_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refused)  # root may write anywhere
     with pytest.raises(InputError, match="cannot begin a run here, found Permission denied"):
         create_run(tmp_path / "run", CONFIG)
 
