@@ -68,7 +68,7 @@ def measure(data: str, words: list[str], seconds: float, repetitions: int) -> di
             generator.manual_seed(1)
             with watch.phase("forward"):
                 render = renderer(batch.rays, task.background, generator=generator)
-            loss = losses.huber(render.rgb, truth, valid=batch.mask)
+            loss = losses.huber(render.rgb, truth)
             with watch.phase("backward"), direct_gradients():
                 loss.backward()
             seen["samples"] = int(render.extras["n_samples"])

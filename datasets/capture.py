@@ -34,8 +34,8 @@ class Capture:
         cameras: at the sizes that the format records, which the image files may be below.
         files: for each resolution that may be there, the n image files; the first is the format's
             own. Empty when `images` holds them.
-        images, masks, depths: in memory, at the cameras' size, depths in source units; where the
-            format holds them so.
+        images, masks, depths, normals: in memory, at the cameras' size, depths in source units,
+            normals in the source frame; where the format holds them so.
         mask_files, depth_files: n files, where the format has them.
         depth_scale: per image, from what a depth file stores to source units.
         splits: official splits, as lists of image numbers.
@@ -55,6 +55,7 @@ class Capture:
     images: Images | None = None
     masks: Images | None = None
     depths: Images | None = None
+    normals: Images | None = None
     mask_files: list[Path] | None = None
     depth_files: list[Path] | None = None
     depth_scale: list[float] | None = None

@@ -35,6 +35,7 @@ def describe(scene: Scene) -> dict[str, Any]:
         "background": scene.background,
         "masks": scene.masks is not None,
         "depths": scene.depths is not None,
+        "normals": scene.normals is not None,
         "points": 0 if scene.points is None else len(scene.points),
         "unbounded": scene.unbounded,
         "bounds": scene.bounds.tolist(),

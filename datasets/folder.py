@@ -11,8 +11,10 @@ Letters: n images of h x w pixels, m points. Arrays of the file (camera axes Ope
     distortion          [n,p] or [p], in the order of the model
     masks               [n,h,w] bool or uint8, 0 where a pixel is to be ignored
     depths              [n,h,w] float z-depth in the units of the poses, 0 where unknown
+    normals             [n,h,w,3] float, outward, in the frame of the poses, 0 where unknown
     points              [m,3];  point_colors [m,3] uint8
-    train, test, val    image numbers
+    point_views         [v,2] pairs (point, image): which image saw which point
+    train, test, val    image numbers; without train, all that are in none of the others train
     bounds              [2,3] box of the contents: with it the frame is kept as it is
     unbounded           [] bool
 
@@ -32,12 +34,14 @@ from polyfield.datasets.images import Images
 from polyfield.datasets.json_fields import LARGEST
 from polyfield.datasets.npy import read_npz
 from polyfield.datasets.resolution import in_all_sizes
+from polyfield.datasets.splits import with_train
 from polyfield.errors import InputError
 
 FILES = ("scene.npz", "cameras.npz")
 KEYS = (
     *("world_from_camera", "intrinsics", "images", "names", "size", "model", "distortion"),
-    *("masks", "depths", "points", "point_colors", "train", "test", "val", "bounds", "unbounded"),
+    *("masks", "depths", "normals", "points", "point_colors", "point_views"),
+    *("train", "test", "val", "bounds", "unbounded"),
 )
 
 
@@ -80,12 +84,14 @@ def load_folder(path: Path) -> Capture:
         images=images,
         masks=_stack(arrays, "masks", names, size),
         depths=_stack(arrays, "depths", names, size),
+        normals=_stack(arrays, "normals", names, size),
         splits=_splits(arrays, n),
         keep_frame="bounds" in arrays,
         bounds=_bounds(arrays),
         unbounded=bool(arrays.any("unbounded", ())) if "unbounded" in arrays else None,
         points=points,
         point_colors=_colors(arrays, points),
+        point_views=_point_views(arrays, points, n),
     )
 
 
@@ -171,16 +177,16 @@ def _images(
 
 
 def _sizes(arrays: _Arrays, n: int, images: Images | None, files: list[list[Path]]) -> np.ndarray:
-    if images is not None:
-        size = images.sizes
-        if "size" in arrays and (arrays.per_image("size", n, np.zeros(2)) != size).any():
-            raise arrays.error("size", "another size than 'images'", f"{size[0].tolist()}")
-        return size
-    if "size" not in arrays:
-        return np.array([(header.width, header.height) for header in read_headers(files[0])])
-    size = arrays.per_image("size", n, np.zeros(2))
+    """[n,2] width and height: of the images in memory, else as stated, else of the files."""
+    size = arrays.per_image("size", n, np.ones(2))
     if size.shape[1] != 2 or not ((size >= 1) & (size < 1 << 20)).all():
         raise arrays.error("size", f"{size[0].tolist()}", "width and height in pixels")
+    if images is not None:
+        if "size" in arrays and (size != images.sizes).any():
+            raise arrays.error("size", "another size than 'images'", f"{images.sizes[0].tolist()}")
+        return images.sizes
+    if "size" not in arrays:
+        return np.array([(header.width, header.height) for header in read_headers(files[0])])
     return size.round().astype(np.int64)
 
 
@@ -213,18 +219,20 @@ def _models(arrays: _Arrays, n: int) -> np.ndarray:
 
 
 def _stack(arrays: _Arrays, key: str, names: list[str], size: np.ndarray) -> Images | None:
-    """Masks as 0 and 255, or depths as float32, [n,h,w] of the cameras' size."""
+    """Masks as 0 and 255, depths or normals as float32, of the cameras' size."""
     if key not in arrays:
         return None
-    values = arrays.any(key, (len(names), None, None))
+    inner = (3,) if key == "normals" else ()
+    values = arrays.any(key, (len(names), None, None, *inner))
     kinds = "bu" if key == "masks" else "uif"
     if values.dtype.kind not in kinds or (size != [values.shape[2], values.shape[1]]).any():
         width, height = size[0].tolist()
         found = f"{values.dtype} {list(values.shape)}"
-        raise arrays.error(key, found, f"[{len(names)}, {height}, {width}] as the images")
+        raise arrays.error(key, found, f"{[len(names), height, width, *inner]} as the images")
     if key == "masks":
         return Images.from_arrays(np.where(values != 0, 255, 0).astype(np.uint8)[..., None], names)
-    return Images.from_arrays(values.astype(np.float32)[..., None], names)
+    values = values.astype(np.float32)
+    return Images.from_arrays(values if inner else values[..., None], names)
 
 
 def _splits(arrays: _Arrays, n: int) -> dict[str, list[int]] | None:
@@ -235,7 +243,7 @@ def _splits(arrays: _Arrays, n: int) -> dict[str, list[int]] | None:
             if numbers.dtype.kind not in "ui" or not ((numbers >= 0) & (numbers < n)).all():
                 raise arrays.error(key, f"{numbers.dtype} {numbers[:4]}", f"numbers below {n}")
             splits[key] = numbers.tolist()
-    return splits if "train" in splits else None
+    return with_train(splits, n) if splits else None
 
 
 def _bounds(arrays: _Arrays) -> np.ndarray | None:
@@ -254,3 +262,14 @@ def _colors(arrays: _Arrays, points: np.ndarray | None) -> np.ndarray | None:
     if colors.dtype != np.uint8:
         raise arrays.error("point_colors", colors.dtype, "uint8")
     return colors
+
+
+def _point_views(arrays: _Arrays, points: np.ndarray | None, n: int) -> np.ndarray | None:
+    if "point_views" not in arrays:
+        return None
+    views = arrays.any("point_views", (None, 2))
+    below = (0 if points is None else len(points), n)
+    if views.dtype.kind not in "ui" or not ((views >= 0) & (views < below)).all():
+        found = f"{views.dtype} {views[:2].tolist()}"
+        raise arrays.error("point_views", found, f"pairs of numbers below {below[0]} and {n}")
+    return views.astype(np.int64)

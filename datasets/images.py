@@ -85,6 +85,11 @@ class Images:
             self._decoded[i] = self._checked(i)
         return self._decoded[i]
 
+    def fresh(self, i: int) -> np.ndarray:
+        """Image i as [h,w,c], decoded without keeping it unless it is kept already."""
+        i = range(len(self))[i]
+        return self._decoded[i] if i in self._decoded else self._checked(i)
+
     def pixel_buffer(self, indices: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The pixels of some images, one image after the other, row-major.
 

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numba import njit, prange
 from torch import Tensor
 
@@ -40,8 +40,8 @@ class RayBatch:
         rays: in the world frame.
         rgb: straight (not premultiplied) sRGB in [0,1].
         alpha: in [0,1], where the images have it.
-        mask: False where the pixel is to be ignored; None where none is.
-        z_depth: along the optical axis in world units, 0 where unknown; where the scene has depths.
+        z_depth: along the optical axis in world units, 0 where unknown; where depths are sampled.
+        normals: unit, world, 0 where unknown; where normals are sampled.
         image_index: the number of the image in the scene.
         pixels: (x, y), pixel centres at +0.5.
     """
@@ -49,8 +49,8 @@ class RayBatch:
     rays: Rays
     rgb: Float[Tensor, "r 3"]
     alpha: Float[Tensor, " r"] | None
-    mask: Bool[Tensor, " r"] | None
     z_depth: Float[Tensor, " r"] | None
+    normals: Float[Tensor, "r 3"] | None
     image_index: Int[Tensor, " r"]
     pixels: Float[Tensor, "r 2"]
 
@@ -67,8 +67,8 @@ class RayBatch:
             self.rays.to(device),
             self.rgb.to(device),
             move(self.alpha),
-            move(self.mask),
             move(self.z_depth),
+            move(self.normals),
             self.image_index.to(device),
             self.pixels.to(device),
         )
@@ -82,9 +82,12 @@ class PixelSampler:
     Args:
         scene: the images and cameras.
         split: "train", "test", ...
+        depths, normals: whether to sample them too, where the scene has them.
     """
 
-    def __init__(self, scene: Scene, split: str = "train") -> None:
+    def __init__(
+        self, scene: Scene, split: str = "train", *, depths: bool = True, normals: bool = True
+    ) -> None:
         if split not in scene.splits or not len(scene.splits[split]):
             raise InputError(
                 "no images to sample from",
@@ -96,10 +99,12 @@ class PixelSampler:
         index = scene.splits[split]
         self._image_index = index.numpy().astype(np.int64)
         self._pixels, self._offsets = scene.images.pixel_buffer(index.tolist())
-        nothing = np.zeros((0, 1), dtype=np.float32)
-        self._depths = nothing
-        if scene.depths is not None:
+        self._depths = np.zeros((0, 1), dtype=np.float32)
+        if depths and scene.depths is not None:
             self._depths = scene.depths.pixel_buffer(index.tolist())[0]
+        self._normals = np.zeros((0, 3), dtype=np.float32)
+        if normals and scene.normals is not None:
+            self._normals = scene.normals.pixel_buffer(index.tolist())[0]
         cameras = scene.cameras
         self._cameras = (
             cameras.model[index].numpy(),
@@ -142,6 +147,7 @@ class PixelSampler:
         has_alpha, has_depth = self._pixels.shape[1] == 4, len(self._depths) > 0
         origins, directions, rgb = torch.empty(3, r, 3).unbind()
         scalars = torch.empty(3, r)
+        normals = torch.empty(r if len(self._normals) else 0, 3)
         pixels = torch.empty(r, 2)
         image_index = torch.empty(r, dtype=torch.int64)
         with launch():
@@ -151,6 +157,7 @@ class PixelSampler:
                 self._image_index,
                 self._pixels,
                 self._depths,
+                self._normals,
                 self._mask,
                 self._ranks,
                 self._table,
@@ -160,6 +167,7 @@ class PixelSampler:
                 directions.numpy(),
                 rgb.numpy(),
                 scalars.numpy(),
+                normals.numpy(),
                 pixels.numpy(),
                 image_index.numpy(),
             )
@@ -168,8 +176,8 @@ class PixelSampler:
             Rays(origins, directions, image_index, axis_cosine),
             rgb,
             alpha if has_alpha else None,
-            None,
             z_depth if has_depth else None,
+            normals if len(self._normals) else None,
             image_index,
             pixels,
         )
@@ -248,6 +256,7 @@ def _gather(  # type: ignore[no-untyped-def]
     image_numbers,
     colors,
     depths,
+    normal_maps,
     mask,
     ranks,
     table,
@@ -261,6 +270,7 @@ def _gather(  # type: ignore[no-untyped-def]
     directions,
     rgb,
     scalars,
+    normals,
     pixels,
     image_index,
 ):
@@ -289,5 +299,8 @@ def _gather(  # type: ignore[no-untyped-def]
         scalars[0, i] = z
         scalars[1, i] = colors[place, 3] * np.float32(1 / 255) if colors.shape[1] == 4 else 1.0
         scalars[2, i] = depths[place, 0] if depths.shape[0] > 0 else 0.0
+        if normal_maps.shape[0] > 0:
+            for a in range(3):
+                normals[i, a] = normal_maps[place, a]
         pixels[i, 0], pixels[i, 1] = px, py
         image_index[i] = image_numbers[k]

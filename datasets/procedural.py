@@ -36,7 +36,7 @@ from polyfield.datasets.procedural_shapes import (
     rod,
     stack_shapes,
 )
-from polyfield.datasets.procedural_truth import ProceduralTruth, trace_truth
+from polyfield.datasets.procedural_truth import ProceduralTruth, trace, trace_truth
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 
@@ -152,8 +152,8 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
         seed: turns the cameras; the contents stay.
 
     Returns:
-        RGBA images named train_000..., test_000...; `procedural_truth` gives their exact depth,
-        normals and surface.
+        RGBA images named train_000..., test_000..., with their exact depths and normals;
+        `procedural_truth` gives the surface as well.
     """
     for name, value in (("n_train", n_train), ("size", size)):
         if value < 1:
@@ -168,11 +168,22 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
     )
     shapes, materials = procedural_shapes(), stack_materials(list(MATERIALS.values()))
     names = [f"train_{i:03d}" for i in range(n_train)] + [f"test_{i:03d}" for i in range(n_test)]
+    sizes = cameras.size.numpy()
+
+    def depth(i: int) -> np.ndarray:
+        rays = cameras.image_rays(i)
+        assert rays.axis_cosine is not None
+        distance, _ = trace(shapes, rays)
+        return (distance * rays.axis_cosine).view(size, size, 1).numpy()
+
+    def normals(i: int) -> np.ndarray:
+        return trace(shapes, cameras.image_rays(i))[1].view(size, size, 3).numpy()
+
     return Scene(
         cameras=cameras,
-        images=Images(
-            names, cameras.size.numpy(), 4, lambda i: render_image(shapes, materials, cameras, i)
-        ),
+        images=Images(names, sizes, 4, lambda i: render_image(shapes, materials, cameras, i)),
+        depths=Images(names, sizes, 1, depth, np.float32),
+        normals=Images(names, sizes, 3, normals, np.float32),
         splits={
             "train": torch.arange(n_train),
             "test": torch.arange(n_train, n_train + n_test),

@@ -1,9 +1,9 @@
 """Shrinking decoded rasters, each kind in the way that keeps it true.
 
 Photos shrink by area averaging, of premultiplied colour where there is alpha; a mask pixel stays
-valid only if all that it covers is; depth takes the nearest sample, because a mean of two surfaces
-lies on neither. The edges of the raster stay where they are, so intrinsics follow the ratio of the
-sizes exactly.
+valid only if all that it covers is; depths and normals take the nearest sample, because a mean of
+two surfaces lies on neither. The edges of the raster stay where they are, so intrinsics follow the
+ratio of the sizes exactly.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def _shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, BOX)
 
 
-def resize_depth(depth: Float32[np.ndarray, "h w 1"], size: tuple[int, int]) -> np.ndarray:
-    """A depth map at another width and height."""
+def resize_nearest(depth: Float32[np.ndarray, "h w c"], size: tuple[int, int]) -> np.ndarray:
+    """A map of depths (c = 1) or normals (c = 3) at another width and height."""
     width, height = size
     rows = (np.arange(height) * 2 + 1) * depth.shape[0] // (2 * height)
     columns = (np.arange(width) * 2 + 1) * depth.shape[1] // (2 * width)

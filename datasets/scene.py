@@ -40,6 +40,8 @@ class Scene:
         point_colors: their sRGB colours.
         point_views: which image saw which point, as pairs (point, image).
         depths: float32 z-depth maps [h,w,1] in world units, 0 where unknown.
+        normals: float32 [h,w,3], unit outward normals of what a pixel shows, in the world; 0 where
+            unknown.
         masks: uint8 [h,w,1], 0 where a pixel says nothing and must be ignored.
         format: the loader's name.
         path: where it was read from.
@@ -57,6 +59,7 @@ class Scene:
     point_colors: UInt8[Tensor, "m 3"] | None = None
     point_views: Int[Tensor, "v 2"] | None = None
     depths: Images | None = None
+    normals: Images | None = None
     masks: Images | None = None
     format: str = "memory"
     path: Path | None = None
@@ -66,7 +69,7 @@ class Scene:
             raise InputError(
                 field="background", found=self.background, expected=" or ".join(BACKGROUNDS)
             )
-        for field in ("images", "depths", "masks"):
+        for field in ("images", "depths", "normals", "masks"):
             stack = getattr(self, field)
             if stack is not None and stack.sizes.tolist() != self.cameras.size.tolist():
                 raise InputError(

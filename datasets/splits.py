@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -45,7 +46,7 @@ def split_images(
         tests = n - max(1, round(n * fraction))
         splits = _held_out(n, [i * n // tests for i in range(tests)])
     elif kind == "file" and value:
-        splits = read_split_file(Path(value), names)
+        splits = read_split_file(Path(value).expanduser(), names)
     else:
         raise InputError(field="split", found=rule, expected=EXPECTED)
     splits = _disjoint(splits, source)
@@ -105,10 +106,15 @@ def read_split_file(path: Path, names: Sequence[str]) -> dict[str, list[int]]:
                     expected="the name of one image",
                 )
             splits[split].append(matches[0])
-    if "train" not in listed:
-        held = {i for part in splits.values() for i in part}
-        splits["train"] = [i for i in range(len(names)) if i not in held]
-    return splits
+    return with_train(splits, len(names))
+
+
+def with_train(splits: dict[str, list[int]], n: int) -> dict[str, list[int]]:
+    """Splits of n images; where "train" is not listed, it has those that no other has."""
+    if "train" in splits:
+        return splits
+    held = {i for part in splits.values() for i in part}
+    return {"train": [i for i in range(n) if i not in held], **splits}
 
 
 def _lookup(names: Sequence[str]) -> dict[str, list[int]]:
@@ -128,6 +134,9 @@ def _held_out(n: int, tests: Sequence[int] | range) -> dict[str, list[int]]:
 
 def _number(text: str, rule: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise InputError(field="split", found=rule, expected=EXPECTED) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(field="split", found=rule, expected=EXPECTED)
+    return number

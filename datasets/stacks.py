@@ -21,7 +21,7 @@ from polyfield.datasets.image_files import (
     read_headers,
 )
 from polyfield.datasets.images import Images
-from polyfield.datasets.resample import resize_depth, shrink_mask, shrink_photo
+from polyfield.datasets.resample import resize_nearest, shrink_mask, shrink_photo
 from polyfield.datasets.resolution import auto_factor, choose_files, resized, shrunk_sizes
 from polyfield.errors import InputError
 
@@ -38,6 +38,7 @@ class Stacks:
         images: uint8, c = 3 or 4.
         masks: 0 where a pixel is to be ignored.
         depth: z-depth of an image in source units, at a size of its own; None without depths.
+        normal: normals of an image in the source frame, likewise.
     """
 
     cameras: Cameras
@@ -45,6 +46,7 @@ class Stacks:
     images: Images
     masks: Images | None
     depth: Decode | None
+    normal: Decode | None = None
 
     def depths(self, scale: float) -> Images | None:
         """Depth maps in units of which a source unit has `scale`; what is no distance becomes 0."""
@@ -53,10 +55,24 @@ class Stacks:
         read, sizes = self.depth, self.images.sizes
 
         def decode(i: int) -> np.ndarray:
-            depth = resize_depth(read(i), _size(sizes, i)) * np.float32(scale)
+            depth = resize_nearest(read(i), _size(sizes, i)) * np.float32(scale)
             return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
 
         return Images(self.images.names, sizes, 1, decode, np.float32)
+
+    def normals(self, rotation: np.ndarray) -> Images | None:
+        """Unit normals, turned by a rotation [3,3]; what is no direction becomes 0."""
+        if self.normal is None:
+            return None
+        read, sizes = self.normal, self.images.sizes
+
+        def decode(i: int) -> np.ndarray:
+            normals = resize_nearest(read(i), _size(sizes, i)) @ rotation.T.astype(np.float32)
+            length = np.linalg.norm(normals, axis=-1, keepdims=True)
+            known = np.isfinite(length) & (length > 0)
+            return np.where(known, normals / np.where(known, length, 1), np.float32(0))
+
+        return Images(self.images.names, sizes, 3, decode, np.float32)
 
 
 def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks:
@@ -85,6 +101,7 @@ def open_stacks(capture: Capture, factor: int | None, background: str) -> Stacks
         images=_photos(capture, files, sizes, mode),
         masks=_masks(capture, files, sizes, from_alpha=cut_out and background == "ignore"),
         depth=_depth_reader(capture),
+        normal=None if capture.normals is None else capture.normals.fresh,
     )
 
 
@@ -175,7 +192,7 @@ def _check_mask_sizes(
 def _depth_reader(capture: Capture) -> Decode | None:
     """What reads a depth map in source units; its size may be any of the photo's proportions."""
     if capture.depths is not None:
-        return capture.depths.__getitem__
+        return capture.depths.fresh
     if capture.depth_files is None or capture.depth_scale is None:
         return None
     paths, scales = capture.depth_files, capture.depth_scale

@@ -3,7 +3,8 @@
 One object: lens values (see `lens`), and `frames`, each with `file_path`, `transform_matrix`
 (camera to world, OpenGL camera axes), perhaps lens values of its own, `mask_path` (dark pixels are
 ignored) and `depth_file_path` (z-depth, times `depth_unit_scale_factor`, by default 0.001: files
-hold millimetres). `train_filenames`, `test_filenames`, `val_filenames` are official splits.
+hold millimetres). `train_filenames`, `test_filenames`, `val_filenames` are official splits; without
+the first, all that are in none of the others train.
 
 The source frame is the one before `applied_transform` and `applied_scale`, that of the
 reconstruction which the file was made from.
@@ -21,6 +22,7 @@ from polyfield.datasets.image_files import find_image, read_headers, relative_na
 from polyfield.datasets.json_fields import Record, read_json
 from polyfield.datasets.lens import read_lens
 from polyfield.datasets.resolution import in_all_sizes
+from polyfield.datasets.splits import with_train
 
 SPLITS = ("train", "test", "val")
 MILLIMETRE = 0.001
@@ -143,7 +145,7 @@ def _depth_scales(frames: Sequence[tuple[Record, Record]], applied_scale: float)
 
 
 def _official_splits(header: Record, frames: Sequence[Record]) -> dict[str, list[int]] | None:
-    """Splits that the file itself lists; with `val` alone that is the test split."""
+    """Splits that the file lists: `val` without `test` tests, and what is in neither trains."""
     numbers = {_plain(frame.text("file_path")): i for i, frame in enumerate(frames)}
     splits: dict[str, list[int]] = {}
     for split in SPLITS:
@@ -155,11 +157,11 @@ def _official_splits(header: Record, frames: Sequence[Record]) -> dict[str, list
             if _plain(name) not in numbers:
                 raise header.error(key, name, "names of frames (their file_path)")
             splits[split].append(numbers[_plain(name)])
-    if "train" not in splits:
+    if not splits:
         return None
     if "test" not in splits and "val" in splits:
         splits["test"] = splits.pop("val")
-    return splits
+    return with_train(splits, len(frames))
 
 
 def _plain(path: str) -> str:

@@ -6,28 +6,20 @@ Letters: r rays.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 Scalar = Float[Tensor, ""]
 
 
-def mse(
-    rgb: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"], valid: Bool[Tensor, " r"] | None = None
-) -> Scalar:
-    """Mean squared error of the rays that are valid."""
-    return _mean((rgb - truth).square(), valid)
+def mse(rgb: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> Scalar:
+    """Mean squared error."""
+    return (rgb - truth).square().mean()
 
 
-def huber(
-    rgb: Float[Tensor, "r 3"],
-    truth: Float[Tensor, "r 3"],
-    delta: float = 0.1,
-    valid: Bool[Tensor, " r"] | None = None,
-) -> Scalar:
+def huber(rgb: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"], delta: float = 0.1) -> Scalar:
     """Half the squared error up to `delta`, then linear, over `delta`: outliers pull less."""
-    error = torch.nn.functional.huber_loss(rgb, truth, delta=delta, reduction="none")
-    return _mean(error, valid) / delta
+    return torch.nn.functional.huber_loss(rgb, truth, delta=delta) / delta
 
 
 def opacity_entropy(opacity: Float[Tensor, " r"]) -> Scalar:
@@ -55,9 +47,3 @@ def normal_error(normals: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> 
     """Mean of 1 - cosine between unit normals; rays whose truth is the zero vector do not count."""
     known = truth.square().sum(dim=-1) > 0
     return ((1 - (normals * truth).sum(dim=-1)) * known).sum() / known.sum().clamp(min=1)
-
-
-def _mean(error: Float[Tensor, "r 3"], valid: Bool[Tensor, " r"] | None) -> Scalar:
-    if valid is None:
-        return error.mean()
-    return (error * valid[:, None]).sum() / (valid.sum() * error.shape[1]).clamp(min=1)

@@ -5,6 +5,7 @@ Letters: r rays, a numbers of an appearance code, h, w pixels.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -52,6 +53,8 @@ class Renderable(Protocol):
         appearance: Tensor | None = None,
     ) -> Render: ...
 
+    def surface_normals(self, rays: Rays, depth: Tensor) -> Tensor: ...
+
     def update(self, step: int, generator: torch.Generator | None = None) -> None: ...
 
     def parameter_groups(self) -> list[dict[str, Any]]: ...
@@ -69,8 +72,9 @@ class RadianceTask:
             constant number.
         rays: of the first step; least_rays, most_rays: bounds.
         color: loss of colours, "huber" or "mse".
-        distortion, entropy, depth, points: weights of the distortion loss, of the entropy of
-            opacities, of depth maps and of sparse points, where the scene has them; 0 for off.
+        distortion, entropy, depth, normals, points: weights of the distortion loss, of the entropy
+            of opacities, of depth maps, of normals and of sparse points; 0 for off. The last three
+            need a scene that has them.
         point_rays: rays a step through sparse points.
         vary_background: whether images with alpha are laid on random colours while training, so
             that haze cannot pass for a white or black background; they are scored on the scene's.
@@ -95,6 +99,7 @@ class RadianceTask:
         distortion: float = 0.0,
         entropy: float = 0.0,
         depth: float = 0.0,
+        normals: float = 0.0,
         points: float = 0.0,
         point_rays: int = 128,
         vary_background: bool = True,
@@ -107,9 +112,10 @@ class RadianceTask:
     ) -> None:
         if color not in ("huber", "mse"):
             raise InputError(field="task.color", found=color, expected="huber or mse")
-        weights = {"distortion": distortion, "entropy": entropy, "depth": depth, "points": points}
+        weights = {"distortion": distortion, "entropy": entropy, "depth": depth}
+        weights.update(normals=normals, points=points)
         for name, weight in weights.items():
-            if weight < 0:
+            if not 0 <= weight < math.inf:
                 raise InputError(field=f"task.{name}", found=weight, expected="0 or more")
         self.renderer: Renderable = renderer
         self.scene, self.color, self.weights, self.lpips = scene, color, weights, lpips
@@ -134,8 +140,27 @@ class RadianceTask:
 
     @cached_property
     def sampler(self) -> PixelSampler:
-        """The training pixels; made when first needed, as it decodes all images."""
-        return PixelSampler(self.scene, "train")
+        """The training pixels; made when first needed, as it decodes all images.
+
+        Raises:
+            InputError: when a loss has a weight and the scene nothing to hold it to.
+        """
+        scene, weights = self.scene, self.weights
+        for name, known in {
+            "depth": scene.depths is not None,
+            "normals": scene.normals is not None,
+            "points": not weights["points"] or self.sparse_points is not None,
+        }.items():
+            if weights[name] and not known:
+                what = {"depth": "depths", "points": "points that its images saw"}.get(name, name)
+                raise InputError(
+                    file=scene.path,
+                    field=f"task.{name}",
+                    found=f"{weights[name]:g}, and data without {what}",
+                    expected="0, or data that has them",
+                )
+        wanted = {"depths": weights["depth"] > 0, "normals": weights["normals"] > 0}
+        return PixelSampler(scene, "train", **wanted)
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
@@ -180,32 +205,43 @@ class RadianceTask:
         codes = None if self.codes is None else self.codes(rays.camera_index)
         render = self.renderer(rays, behind, generator=generator, appearance=codes)
         rgb = render.rgb[:r]
-        terms = {"color": self._color_loss(rgb, truth, batch)}
+        terms = {"color": self._color_loss(rgb, truth)}
         if points is not None:
             error = losses.depth_error(render.depth[r:], render.opacity[r:], distances)
             terms["points"] = self.weights["points"] * error
-        terms.update(self._other_losses(render, batch))
+        terms.update(self._other_losses(render, rays, batch))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         with torch.no_grad():
-            psnr = -10 * losses.mse(rgb, truth, batch.mask).log10()
+            psnr = -10 * losses.mse(rgb, truth).log10()
         n_samples = int(render.extras["n_samples"])
         self.budget.update(n_samples * r // max(len(rays), 1))
         return StepResult(total, terms, {"psnr": psnr, "rays": r}, r, n_samples)
 
-    def _color_loss(self, rgb: Tensor, truth: Tensor, batch: RayBatch) -> Tensor:
-        if self.color == "mse":
-            return losses.mse(rgb, truth, batch.mask)
-        return losses.huber(rgb, truth, valid=batch.mask)
+    def _color_loss(self, rgb: Tensor, truth: Tensor) -> Tensor:
+        return (losses.mse if self.color == "mse" else losses.huber)(rgb, truth)
 
-    def _other_losses(self, render: Render, batch: RayBatch) -> dict[str, Tensor]:
-        """Weighted terms beside colour: of this task, of the renderer and of the field."""
+    def _other_losses(self, render: Render, rays: Rays, batch: RayBatch) -> dict[str, Tensor]:
+        """Weighted terms beside colour: of this task, of the renderer and of the field.
+
+        Args:
+            render: of `rays`, the first of which are those of the batch.
+        """
         r, weights, terms = len(batch), self.weights, {}
         if weights["distortion"]:
             distortion = render.extras["distortion"][:r].mean()
             terms["distortion"] = weights["distortion"] * distortion
         if weights["entropy"]:
             terms["entropy"] = weights["entropy"] * losses.opacity_entropy(render.opacity[:r])
-        if weights["depth"] and batch.z_depth is not None:
+        if batch.normals is not None:
+            # Where a surface is found; the loss turns it, and leaves to the others where it is.
+            hit = (render.opacity[:r] > 0.5) & (batch.normals != 0).any(dim=-1)
+            terms["normals"] = render.depth.new_zeros(())
+            if hit.any():
+                at = render.depth[:r][hit].detach()
+                found = self.renderer.surface_normals(rays[:r][hit], at)
+                error = losses.normal_error(found, batch.normals[hit])
+                terms["normals"] = weights["normals"] * error
+        if batch.z_depth is not None:
             assert batch.rays.axis_cosine is not None
             distance = batch.z_depth / batch.rays.axis_cosine
             error = losses.depth_error(render.depth[:r], render.opacity[:r], distance)

@@ -49,13 +49,15 @@ def test_file_that_is_no_data(tmp_path):
     refuse(tmp_path / "a.zip", "a.zip", ".json or .npz")
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind root")
-def test_unreadable_folder(transforms):
-    transforms.chmod(0)
-    try:
-        refuse(transforms, transforms, "Permission denied")
-    finally:
-        transforms.chmod(0o700)
+def test_unreadable_folder(transforms, monkeypatch):
+    """What root cannot have by permissions: the system refuses to list the folder."""
+
+    def refused(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "listdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
+    refuse(transforms, transforms, "Permission denied")
 
 
 def test_unreadable_file(transforms, monkeypatch):
@@ -386,6 +388,12 @@ def test_numpy_that_claims_more_than_it_has(world, tmp_path):
         ("images", np.zeros((10, 16, 24, 3)), "uint8"),
         ("masks", np.ones((10, 8, 24), dtype=bool), "[10, 16, 24]"),
         ("depths", np.ones((9, 16, 24)), "depths"),
+        ("normals", np.ones((10, 16, 24)), "[10, n, n, 3]"),
+        ("normals", np.ones((10, 8, 24, 3)), "[10, 16, 24, 3]"),
+        ("point_views", np.array([[0, 0]]), "below 0 and 10"),
+        ("point_views", np.array([[0.0, 0.0]]), "float64"),
+        ("size", np.array([24, 16, 3]), "width and height"),
+        ("size", np.array([24, 17]), "another size"),
         ("train", np.array([0, 10]), "below 10"),
         ("bounds", np.zeros((2, 3)), "minimum"),
         ("point", np.zeros((4, 3)), "points"),
@@ -408,6 +416,8 @@ def test_array_of_our_format(world, tmp_path, key, value, part):
         ("downscale", True, "auto"),
         ("split", "every:1", "every:K"),
         ("split", "every:x", "every:x"),
+        ("split", "every:inf", "every:K"),
+        ("split", "every:nan", "every:K"),
         ("split", "fraction:0", "fraction:F"),
         ("split", "fraction:nan", "fraction:F"),
         ("split", "some", "every:K"),

@@ -68,3 +68,37 @@ def test_alpha_splits_points(world, tmp_path):
     assert about["alpha"]
     assert about["splits"] == {"test": 1, "train": 4}
     assert about["resolution"] == {"smallest": [24, 16], "largest": [24, 16]}
+
+
+def test_what_no_listed_split_has_trains(world, tmp_path):
+    save(tmp_path / "a.npz", **world.arrays(world.cameras), test=np.array([2, 5]))
+    splits = load_scene(tmp_path / "a.npz").splits
+    assert splits["test"].tolist() == [2, 5]
+    assert splits["train"].tolist() == [0, 1, 3, 4, 6, 7, 8, 9]
+
+
+def test_views_of_points_are_kept(world, tmp_path):
+    views = np.array([[0, 3], [1, 3], [1, 9]], dtype=np.uint8)
+    points = np.ones((2, 3))
+    save(tmp_path / "a.npz", **world.arrays(world.cameras), points=points, point_views=views)
+    scene = load_scene(tmp_path / "a.npz")
+    assert scene.point_views.tolist() == views.tolist()
+
+
+def test_normals_turn_with_the_world(world, tmp_path):
+    """Normals that point back along the optical axis of each image do so in any frame."""
+    arrays = world.arrays(world.cameras)
+    back = -world.cameras.world_from_camera[:, None, None, :, 2].numpy()
+    normals = np.broadcast_to(3 * back, (10, 16, 24, 3)).copy()
+    normals[:, 0, 0], normals[:, 0, 1] = 0, np.nan
+    save(tmp_path / "a.npz", **arrays, normals=normals)
+    for downscale in (1, 2):
+        scene = load_scene(tmp_path / "a.npz", downscale=downscale)
+        assert not torch.allclose(scene.source_from_world, torch.eye(4).double())
+        for i in (0, 7):
+            expected = -scene.cameras.world_from_camera[i, :, 2].numpy()
+            shown = scene.normals[i][2:]
+            np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=1e-6)
+            assert np.isfinite(scene.normals[i]).all()
+    assert (load_scene(tmp_path / "a.npz").normals[0][0, :2] == 0).all()
+    assert describe(scene)["normals"]

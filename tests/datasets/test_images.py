@@ -11,7 +11,7 @@ from PIL import Image
 
 from polyfield.datasets import Images
 from polyfield.datasets.image_files import decode_mask, decode_photo, find_image, read_headers
-from polyfield.datasets.resample import resize_depth, shrink_mask, shrink_photo
+from polyfield.datasets.resample import resize_nearest, shrink_mask, shrink_photo
 from polyfield.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def test_mask_stays_valid_only_where_all_is():
 def test_depth_is_never_mixed():
     depth = RNG.choice([1.0, 9.0], (8, 8, 1)).astype(np.float32)
     for size in ((4, 4), (3, 5), (16, 16)):
-        resized = resize_depth(depth, size)
+        resized = resize_nearest(depth, size)
         assert resized.shape == (size[1], size[0], 1)
         assert set(resized.ravel()) <= {1.0, 9.0}
-    assert (resize_depth(depth, (8, 8)) == depth).all()
+    assert (resize_nearest(depth, (8, 8)) == depth).all()

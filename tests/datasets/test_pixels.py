@@ -25,6 +25,7 @@ def make_scene(world, sizes, masks=None, channels=3, lens="PINHOLE", seed=0):
     rng = np.random.default_rng(seed)
     images = [rng.integers(0, 255, (h, w, channels)).astype(np.uint8) for w, h in sizes]
     depths = [rng.random((h, w, 1)).astype(np.float32) for w, h in sizes]
+    normals = [rng.random((h, w, 3)).astype(np.float32) for w, h in sizes]
     return Scene(
         cameras=cameras,
         images=Images.from_arrays(images),
@@ -35,6 +36,7 @@ def make_scene(world, sizes, masks=None, channels=3, lens="PINHOLE", seed=0):
         unbounded=False,
         near_far=(0.1, 9.0),
         depths=Images.from_arrays(depths),
+        normals=Images.from_arrays(normals),
         masks=None if masks is None else Images.from_arrays(masks),
     )
 
@@ -61,9 +63,23 @@ def test_batch_agrees_with_images_and_cameras(world, lens, share, channels, monk
         pixel = scene.images[i][y, x]
         np.testing.assert_allclose(batch.rgb[k], pixel[:3] / 255, atol=1e-7)
         assert batch.z_depth[k] == scene.depths[i][y, x, 0]
+        assert batch.normals[k].tolist() == scene.normals[i][y, x].tolist()
         if channels == 4:
             np.testing.assert_allclose(batch.alpha[k], pixel[3] / 255, atol=1e-7)
     assert (batch.alpha is None) == (channels == 3)
+
+
+def test_what_is_not_wanted_is_not_decoded(world, monkeypatch):
+    scene = make_scene(world, SIZES)
+
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(scene.depths, "pixel_buffer", refuse)
+    monkeypatch.setattr(scene.normals, "pixel_buffer", refuse)
+    batch = PixelSampler(scene, depths=False, normals=False).gather(torch.arange(3))
+    assert batch.z_depth is None
+    assert batch.normals is None
 
 
 def test_every_pixel_of_the_split_is_drawn_alike(world):

@@ -54,6 +54,19 @@ def test_depth_ends_on_the_surface(scene: Scene, truth: ProceduralTruth) -> None
         assert truth.signed_distance(points).abs().max() < 1e-5
 
 
+def test_the_scene_has_the_depths_and_normals_of_the_truth(
+    scene: Scene, truth: ProceduralTruth
+) -> None:
+    assert scene.depths is not None
+    assert scene.normals is not None
+    for i in (0, 6):
+        cosine = scene.cameras.image_rays(i).axis_cosine
+        assert cosine is not None
+        z_depth = truth.depth[i] * cosine.view(SIZE, SIZE)
+        assert (scene.depths[i][..., 0] == z_depth.numpy()).all()
+        assert (scene.normals[i] == truth.normals[i].numpy()).all()
+
+
 def test_nothing_lies_before_the_depth(scene: Scene, truth: ProceduralTruth) -> None:
     rays, depth = scene.cameras.image_rays(0), truth.depth[0].reshape(-1)
     reach = torch.where(depth > 0, depth - 1e-4, torch.tensor(6.0))

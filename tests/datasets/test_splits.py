@@ -54,6 +54,12 @@ def test_text_file_lists_test_images(tmp_path):
     assert len(parts["train"]) == 18
 
 
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "split.txt").write_text("a_3")
+    assert split("file:~/split.txt")["test"] == [3]
+
+
 def test_json_file_may_leave_images_out(tmp_path):
     file = tmp_path / "split.json"
     file.write_text(json.dumps({"train": ["a_1", "a_2"], "test": ["a_9.png"]}))

@@ -130,6 +130,14 @@ def test_listed_splits(folder, edit):
     assert splits["test"].tolist() == [6, 7]  # what validates tests, where nothing else does
 
 
+@pytest.mark.parametrize("key", ["test_filenames", "val_filenames"])
+def test_what_no_listed_split_has_trains(folder, edit, key):
+    edit(folder / "transforms.json", lambda data: data.update({key: ["images/003.png"]}))
+    splits = load_scene(folder).splits
+    assert splits["test"].tolist() == [3]
+    assert splits["train"].tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
 def test_paths_as_windows_writes_them(folder, edit):
     def turn(data):
         for frame in data["frames"]:

@@ -31,17 +31,6 @@ def test_huber_is_quadratic_near_and_linear_far() -> None:
 
 
 @pytest.mark.parametrize("loss", [losses.mse, losses.huber])
-def test_colour_losses_count_valid_rays_alone(loss) -> None:
-    rgb, truth = rays()
-    valid = torch.arange(12) % 3 != 0
-    total = loss(rgb, truth, valid=valid)
-    assert total.item() == pytest.approx(loss(rgb[valid], truth[valid]).item())
-    (gradient,) = torch.autograd.grad(total, rgb)
-    assert (gradient[~valid] == 0).all()
-    assert loss(rgb, truth, valid=torch.zeros(12, dtype=torch.bool)) == 0
-
-
-@pytest.mark.parametrize("loss", [losses.mse, losses.huber])
 def test_colour_gradients_are_right(loss) -> None:
     rgb, truth = rays()
     assert gradcheck(lambda x: loss(x, truth), (rgb,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,44 @@ def test_every_loss_has_its_term(ball: Any) -> None:
     assert terms["color"].item() == step.terms["color"].item()
 
 
+def ball_normals(ball: Any) -> Images:
+    """Exact normals of the ball in the views of `ball_scene`, zero where it is not hit."""
+    cameras, maps = ball.ring(12, 24), []
+    for i in range(12):
+        rays, render = cameras.image_rays(i), ball.Ball().image(cameras, i)
+        normals = ball.Ball().surface_normals(rays, render.depth.view(-1))
+        maps.append((normals * (render.opacity.view(-1, 1) > 0.9)).view(24, 24, 3))
+    return Images.from_arrays([normals.detach().numpy() for normals in maps])
+
+
+def test_normals_supervise(tmp_path: Path, ball: Any) -> None:
+    scene = ball.ball_scene("white", normals=ball_normals(ball))
+    exact = RadianceTask(ball.Ball(), scene, normals=0.5).loss(0, 0.0, generator())
+    assert list(exact.terms) == ["color", "normals"]
+    assert exact.terms["normals"].item() == pytest.approx(0, abs=1e-6)
+    leaning = ball.Ball()
+    leaning.tint.data += torch.tensor([0.5, 0.0, 0.0])
+    off = RadianceTask(leaning, scene, normals=0.5).loss(0, 0.0, generator())
+    off.terms["normals"].backward()
+    assert off.terms["normals"] > 0.01
+    assert leaning.tint.grad[0] > 0
+    assert leaning.opaque.grad is None or leaning.opaque.grad == 0
+    plain = RadianceTask(ball.Ball(), scene).loss(0, 0.0, generator())
+    assert list(plain.terms) == ["color"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [("depth", "depths"), ("normals", "normals"), ("points", "points that its images saw")],
+)
+def test_a_weight_without_data_is_refused_when_trained(ball: Any, name: str, lacking: str) -> None:
+    scene = ball.ball_scene(points=torch.zeros(1, 3))
+    task = RadianceTask(ball.Ball(), scene, **{name: 0.5})
+    assert task.evaluate("test", None, 1)["psnr"] > 0  # what a run without its photos may need
+    with pytest.raises(InputError, match=rf"task\.{name}: found 0\.5, and data without {lacking}"):
+        task.loss(0, 0.0, generator())
+
+
 def test_random_backgrounds_reach_points_too(ball: Any) -> None:
     scene = ball.ball_scene(
         "random",
@@ -265,6 +304,7 @@ def test_lpips_is_skipped_with_a_note(ball: Any, monkeypatch: pytest.MonkeyPatch
     [
         ({"color": "l1"}, "task.color: found l1, expected huber or mse"),
         ({"depth": -1.0}, r"task\.depth: found -1\.0, expected 0 or more"),
+        ({"normals": math.nan}, r"task\.normals: found nan, expected 0 or more"),
     ],
 )
 def test_bad_settings_are_named(ball: Any, settings: dict[str, Any], message: str) -> None:
