@@ -147,6 +147,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
     from polyfield.datasets.load import load_scene
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
     from polyfield.training.progress import Display
+    from polyfield.training.renderer_choice import chosen_renderer
     from polyfield.training.runs import new_run
 
     if config["data"] is None:
@@ -156,6 +157,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
         budget["max_seconds"] = DEFAULT_SECONDS
     config["trust"] = [*config["trust"], *backbones.trusted()]
     scene = load_scene(**config["dataset"])
+    config["renderer"] = chosen_renderer(config["renderer"], scene)
     task = build_task(config, scene)
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)

@@ -31,6 +31,7 @@ from polyfield.training.cadence import Cadence
 from polyfield.training.instantiate import make
 from polyfield.training.progress import Display
 from polyfield.training.radiance import RadianceTask
+from polyfield.training.renderer_choice import chosen_renderer
 from polyfield.training.schedules import Schedule
 from polyfield.training.task import Task
 from polyfield.training.trainer import Trainer
@@ -86,7 +87,7 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         required={"in_dim": backbone.out_dim},
     )
     field = RadianceField(domain, backbone, decoder)
-    node = dict(_node(config, "renderer"))
+    node = chosen_renderer(_node(config, "renderer"), scene)
     settings = {**(node.pop("occupancy", None) or {}), "_target_": OCCUPANCY}
     occupancy = make(settings, domain, kind=OccupancyGrid, field="renderer.occupancy")
     return make(
