@@ -1,5 +1,8 @@
 """What was measured, by the names of cells, for whoever reads it: tables and targets.
 
+Numbers are compared, so they are of one machine: that of the newest record. What was measured on
+another counts as not measured; what was measured of another commit is marked.
+
 A *look* is a score along a training: "seconds" of training, "step" and "psnr" in dB.
 """
 
@@ -26,19 +29,23 @@ class Book:
         cells: those that are expected, in order.
         records: by cell's name; also of cells that are not expected.
         reasons: why a cell was not measured, by its name.
+        elsewhere: cells whose record is of another machine than the newest.
     """
 
     cells: Sequence[Cell]
     records: Mapping[str, Record]
     reasons: Mapping[str, str]
+    elsewhere: Sequence[str] = ()
 
     def values(self, name: str) -> Values | None:
-        """What a cell found, None where it was not measured."""
+        """What a cell found, None where it was not measured on this machine."""
         record = self.records.get(name)
-        return None if record is None else record["values"]
+        return None if record is None or name in self.elsewhere else record["values"]
 
     def missing(self, name: str) -> str:
         """What to say of a cell that was not measured."""
+        if name in self.elsewhere:
+            return "measured on another machine"
         reason = self.reasons.get(name, "")
         return reason if "not found" in reason else f"not run{': ' if reason else ''}{reason}"
 
@@ -59,7 +66,21 @@ def read_book(out: Path, cells: Sequence[Cell], known: Sequence[str], reasons: V
     names = dict.fromkeys([cell.name for cell in cells] + list(known))
     found = {name: read_record(Cell("", name, "").file(out)) for name in names}
     records = {name: record for name, record in found.items() if record is not None}
-    return Book(cells, records, {name: str(reason) for name, reason in reasons.items()})
+    newest = max(records.values(), key=lambda record: str(record.get("date")), default={})
+    elsewhere = [name for name, record in records.items() if _machine(record) != _machine(newest)]
+    for name, record in records.items():
+        other = [*(["machine"] if name in elsewhere else [])]
+        other += ["commit"] if record.get("commit") != newest.get("commit") else []
+        if other:
+            mark = f"{record.get('commit')} (another {' and '.join(other)})"
+            records[name] = {**record, "commit": mark}
+    return Book(cells, records, {k: str(v) for k, v in reasons.items()}, elsewhere)
+
+
+def _machine(record: Mapping[str, Any]) -> list[Any]:
+    """What decides how fast a machine is."""
+    facts = record.get("machine") or {}
+    return [facts.get(key) for key in ("processor", "cores", "vectors", "system", "threads")]
 
 
 def seconds_to(looks: Looks, level: float) -> float | None:

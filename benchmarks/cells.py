@@ -24,6 +24,10 @@ class NotRun(Exception):
     """A measurement that cannot be taken here; its text says why."""
 
 
+class Crashed(Exception):
+    """A measurement that failed; its text says the last line of its process."""
+
+
 @dataclass(frozen=True)
 class Folders:
     """What a bench is given, each None where it is not.

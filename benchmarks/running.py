@@ -18,6 +18,7 @@ from typing import Any
 
 from polyfield.benchmarks.cells import (
     Cell,
+    Crashed,
     Folders,
     NotRun,
     Record,
@@ -38,7 +39,7 @@ def run_cells(
     revision: str,
     fresh: bool = False,
     say: Say = print,
-) -> dict[str, str]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """Measure the cells whose record is not of now.
 
     Args:
@@ -48,9 +49,11 @@ def run_cells(
         say: told of every cell.
 
     Returns:
-        Why not, by the name of each cell that was not measured.
+        Why not, by the name of each cell that was not measured: of those that cannot be measured
+        here, and of those that crashed.
     """
-    reasons: dict[str, str] = {}
+    absent: dict[str, str] = {}
+    crashed: dict[str, str] = {}
     for cell in cells:
         file = cell.file(out)
         if not fresh and is_current(read_record(file), cell, revision):
@@ -61,14 +64,14 @@ def run_cells(
             arguments = cell.arguments(folders)
             say(f"{cell.name} ...")
             answer = in_process(cell.module, arguments)
-        except NotRun as reason:
-            reasons[cell.name] = str(reason)
+        except (NotRun, Crashed) as reason:
+            (absent if isinstance(reason, NotRun) else crashed)[cell.name] = str(reason)
             say(f"{cell.name}: {reason}")
             continue
         seconds = time.perf_counter() - began
         write_record(file, record_of(cell, answer, revision, seconds))
         say(f"{cell.name}: {seconds:.0f} s")
-    return reasons
+    return absent, crashed
 
 
 def record_of(cell: Cell, answer: dict[str, Any], revision: str, seconds: float) -> Record:
@@ -98,7 +101,8 @@ def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         "machine" and "values".
 
     Raises:
-        NotRun: when it says that it cannot be run here, or fails.
+        NotRun: when it says that it cannot be run here.
+        Crashed: when it fails.
     """
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
         question, answer = Path(folder) / "question.json", Path(folder) / "answer.json"
@@ -110,7 +114,7 @@ def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if done.returncode != 0 or not answer.exists():
             print(done.stdout[-4000:], file=sys.stderr)
             lines = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise NotRun(f"failed: {lines[-1]}")
+            raise Crashed(f"failed: {lines[-1]}")
         found = json.loads(answer.read_text())
     if "not_run" in found:
         raise NotRun(found["not_run"])

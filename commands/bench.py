@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from polyfield.commands.arguments import parse
 from polyfield.commands.errors import did_you_mean
 from polyfield.commands.hydra_job import execute, job
 from polyfield.errors import InputError
+
+CRASHED = 1  # the exit status
 
 HELP = """\
 polyfield bench: run the benchmarks behind RESULTS.md
@@ -43,7 +46,10 @@ def main(words: list[str]) -> None:
 
 @job
 def run(config: dict[str, Any]) -> None:
-    """Measure what is not measured yet and write the tables."""
+    """Measure what is not measured yet and write the tables.
+
+    Ends with status 1 when a cell crashed; the tables are written all the same.
+    """
     from polyfield.benchmarks import catalogue
     from polyfield.benchmarks.book import read_book
     from polyfield.benchmarks.cells import Folders
@@ -63,15 +69,18 @@ def run(config: dict[str, Any]) -> None:
         hint = f"cells: {', '.join(cell.name for cell in catalogue.cells(suite, budget))}"
         raise InputError(field="only", found=pattern, expected="the name of a cell", hint=hint)
     commit = revision()
-    reasons = run_cells(chosen, out, folders, revision=commit, fresh=config["fresh"])
+    absent, crashed = run_cells(chosen, out, folders, revision=commit, fresh=config["fresh"])
     known = [cell.name for each in catalogue.BUDGETS for cell in catalogue.cells("all", each)]
-    book = read_book(out, catalogue.cells("all", budget), known, reasons)
+    book = read_book(out, catalogue.cells("all", budget), known, {**absent, **crashed})
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError("cannot write", file=file.parent, found=error.strerror) from error
     replace_file(file, results(book).encode())
     print(f"written   {file}")
+    if crashed:
+        print(f"error: {len(crashed)} cells failed: {', '.join(crashed)}", file=sys.stderr)
+        raise SystemExit(CRASHED)
 
 
 def _one_of(key: str, value: Any, options: tuple[str, ...]) -> str:

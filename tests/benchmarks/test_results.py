@@ -192,3 +192,26 @@ def test_every_row_has_as_many_columns_as_its_table(tmp_path: Path) -> None:
         for block in text.split("\n\n"):
             if block.startswith("|"):
                 assert len({line.count(" | ") for line in block.splitlines()[::2]}) == 1
+
+
+def test_only_records_of_the_newest_machine_are_compared(tmp_path: Path) -> None:
+    slow = [{**look, "seconds": 12 * look["seconds"]} for look in LOOKS]
+    old = {"machine": {"processor": "Another CPU"}, "date": "2029-01-01T00:00:00+00:00"}
+    _write(tmp_path, "train-lego_200-hash-60s", TRAINED)
+    _write(tmp_path, "peer-tensorf-lego_200", {**TRAINED, "looks": slow}, **old)
+    book = read_book(tmp_path, cells("all", "full"), [], {})
+    assert book.values("train-lego_200-hash-60s") is not None
+    assert book.values("peer-tensorf-lego_200") is None
+    text = results(book)
+    assert (
+        "| lego_200, 30 dB: sooner than TensoRF's code | ≥ 10 times | measured on another" in text
+    )
+    assert "abc (another machine)" in text
+
+
+def test_another_commit_is_marked(tmp_path: Path) -> None:
+    _write(tmp_path, "train-lego_200-hash-60s", TRAINED)
+    _write(tmp_path, "hash-grid", {"times": {}}, commit="old", date="2029-01-01T00:00:00+00:00")
+    book = read_book(tmp_path, cells("all", "full"), [], {})
+    assert book.records["hash-grid"]["commit"] == "old (another commit)"
+    assert book.records["train-lego_200-hash-60s"]["commit"] == "abc"

@@ -11,7 +11,7 @@ import pytest
 
 from polyfield import cli
 from polyfield.benchmarks import running
-from polyfield.benchmarks.cells import Cell, Folders, NotRun, read_record
+from polyfield.benchmarks.cells import Cell, Crashed, Folders, read_record
 from polyfield.benchmarks.provenance import revision
 
 CELLS = [Cell("demo", name, "demo", {"n": n}) for name, n in (("one", 1), ("two", 2))]
@@ -31,10 +31,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Callable[..., dict[str, str]]:
+def bench(tmp_path: Path) -> Callable[..., Any]:
     """Run cells in a folder."""
 
-    def run(cells: list[Cell] = CELLS, commit: str = "abc", fresh: bool = False) -> dict[str, str]:
+    def run(cells: list[Cell] = CELLS, commit: str = "abc", fresh: bool = False) -> Any:
         return running.run_cells(
             cells, tmp_path, Folders(), revision=commit, fresh=fresh, say=lambda _: None
         )
@@ -43,10 +43,10 @@ def bench(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 
 def test_what_is_there_is_not_measured_again(
-    asked: list[int], bench: Callable[..., dict[str, str]], tmp_path: Path
+    asked: list[int], bench: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert bench(CELLS[:1]) == {}
-    assert bench() == {}
+    assert bench(CELLS[:1]) == ({}, {})
+    assert bench() == ({}, {})
     assert asked == [1, 2]
     bench(commit="abd")
     assert asked == [1, 2, 1, 2]
@@ -65,7 +65,7 @@ def test_what_is_there_is_not_measured_again(
 
 def test_a_cell_that_fails_leaves_its_record_and_the_others_alone(
     asked: list[int],
-    bench: Callable[..., dict[str, str]],
+    bench: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -75,11 +75,11 @@ def test_a_cell_that_fails_leaves_its_record_and_the_others_alone(
 
     def fail_once(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["n"] == 1:
-            raise NotRun("failed: out of luck")
+            raise Crashed("failed: out of luck")
         return measure(module, arguments)
 
     monkeypatch.setattr(running, "in_process", fail_once)
-    assert bench(commit="abd") == {"one": "failed: out of luck"}
+    assert bench(commit="abd") == ({}, {"one": "failed: out of luck"})
     assert CELLS[0].file(tmp_path).read_bytes() == before
     record = read_record(CELLS[1].file(tmp_path))
     assert record is not None
@@ -87,16 +87,16 @@ def test_a_cell_that_fails_leaves_its_record_and_the_others_alone(
 
 
 def test_missing_data_is_a_reason_and_no_record(
-    asked: list[int], bench: Callable[..., dict[str, str]], tmp_path: Path
+    asked: list[int], bench: Callable[..., Any], tmp_path: Path
 ) -> None:
     cell = Cell("demo", "three", "demo", data="fox")
-    assert bench([cell]) == {"three": "data not found: fox"}
+    assert bench([cell]) == ({"three": "data not found: fox"}, {})
     assert not cell.file(tmp_path).exists()
     assert asked == []
 
 
 def test_a_process_that_fails_says_its_last_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NotRun, match=r"failed: .*unexpected keyword argument 'nothing'"):
+    with pytest.raises(Crashed, match=r"failed: .*unexpected keyword argument 'nothing'"):
         running.in_process("startup", {"nothing": 1})
     capfd.readouterr()
 
@@ -126,6 +126,20 @@ def test_the_verb_measures_and_writes(
     assert cli.main(["bench", *only_first_step, "file=tables/RESULTS.md"]) == 0
     text = (tmp_path / "tables" / "RESULTS.md").read_text()
     assert "| `polyfield train`, lego_200 | data not found: nerf_synthetic/lego_200 |" in text
+
+
+def test_a_crash_is_told_by_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        raise Crashed("failed: out of luck")
+
+    monkeypatch.setattr(running, "in_process", crash)
+    monkeypatch.chdir(tmp_path)
+    words = ["bench", "suite=startup", "budget=quick", "only=help", "out=b"]
+    assert cli.main(words) == 1
+    assert "error: 1 cells failed: help" in capsys.readouterr().err
+    assert "failed: out of luck" in (tmp_path / "b" / "RESULTS.md").read_text()
 
 
 def test_the_verb_refuses_what_it_does_not_know(
