@@ -7,7 +7,6 @@ are not part of the seconds.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,6 +17,7 @@ from polyfield.commands.schema import configuration
 from polyfield.datasets.load import load_scene
 from polyfield.training import metrics
 from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.progress import most_memory
 from polyfield.training.radiance import RadianceTask
 from polyfield.training.trainer import Trainer
 
@@ -139,9 +139,4 @@ def peak_memory() -> int | None:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return most_memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -74,3 +75,26 @@ def test_the_wheel_under_test_is_the_one_that_is_imported() -> None:
     import polyfield
 
     assert "site-packages" in str(polyfield.__file__)
+
+
+# Packages whose name is not that of their module.
+CALLED = {"hydra": "hydra-core", "PIL": "pillow", "yaml": "pyyaml"}
+# Comes with numba, which knows which version it needs; `lpips` is named where it is asked for.
+NOT_OURS_TO_DECLARE = {"llvmlite", "lpips"}
+
+
+def test_what_is_imported_is_declared() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = set(re.findall(r'^    "([\w-]+)[^"]*",$', text, flags=re.MULTILINE))
+    for name in _git_files():
+        if not name.endswith(".py") or not _belongs_in_the_wheel(name):
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                root = module.partition(".")[0]
+                known = root == "polyfield" or root in sys.stdlib_module_names
+                assert known or CALLED.get(root, root) in declared | NOT_OURS_TO_DECLARE, name

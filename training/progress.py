@@ -114,6 +114,11 @@ def resident_memory() -> int | None:
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         pass
+    return most_memory()
+
+
+def most_memory() -> int | None:
+    """The most bytes that this process, or on Linux also its parent, ever had in memory."""
     try:
         import resource
     except ImportError:  # Windows
