@@ -194,7 +194,7 @@ def believed(weight, power):  # type: ignore[no-untyped-def]
 
 def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[no-untyped-def]
     m = weights.shape[1]
-    zero, one = edges.dtype.type(0), edges.dtype.type(1)
+    zero, half, one = edges.dtype.type(0), edges.dtype.type(0.5), edges.dtype.type(1)
     for ray in prange(edges.shape[0]):
         first, length = edges[ray, 0], edges[ray, m] - edges[ray, 0]
         total = zero
@@ -206,8 +206,10 @@ def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[n
         share /= length if length > zero else one
         i, below = -1, zero
         mass, left, width = zero, first, zero
-        for j in range(k + 1):
-            wanted = (edges.dtype.type(j) + jitter[ray]) / edges.dtype.type(k + 1)
+        for j in range(k):
+            wanted = zero
+            if j > 0:
+                wanted = (edges.dtype.type(j) + jitter[ray] - half) / edges.dtype.type(k)
             while below + mass <= wanted and i < m - 1:
                 below += mass
                 i += 1
@@ -215,6 +217,10 @@ def _resample(edges, weights, jitter, power, padding, k, out):  # type: ignore[n
                 mass = scale * believed(weights[ray, i], power) + share * width
             inside = (wanted - below) / mass if mass > zero else zero
             out[ray, j] = left + width * min(max(inside, zero), one)
+        i = m - 1
+        while i > 0 and share == zero and scale * believed(weights[ray, i], power) <= zero:
+            i -= 1
+        out[ray, k] = edges[ray, i + 1]
 
 
 def resample(
@@ -225,16 +231,22 @@ def resample(
     power: float = 1.0,
     padding: float = 0.0,
 ) -> Float[Tensor, "r k+1"]:
-    """Edges of k bins that each hold the same share of the mass of a histogram.
+    """Edges of k bins that hold the same share of the mass of a histogram, and together all of it.
 
-    Edge j of k + 1 lies where the cumulated mass, linear within a bin, is (j + jitter) / (k + 1).
+    Edge j lies where the cumulated mass, linear within a bin, is (j + jitter - 1/2) / k; but the
+    first and the last, 0 and k, are the ends of where there is mass. So every jitter covers the
+    whole ray; mip-NeRF 360's code reaches for its ends by half a bin instead.
 
     Args:
-        edges: ascending; weights: of the bins, not necessarily summing to 1. A histogram without
-            mass counts as a flat one.
+        edges: normalised distances, ascending.
+        weights: of the bins, not necessarily summing to 1. A histogram without mass counts as a
+            flat one.
         jitter: in [0, 1), 0.5 for deterministic edges; one number a ray keeps edges evenly apart.
         power: of the weights, below 1 to flatten them (annealing; Barron et al. 2022, eq. 18).
         padding: share of the mass that is spread evenly over the whole length.
+
+    Returns:
+        ascending, within the edges given; a constant.
     """
     if k < 1 or not 0 <= padding <= 1:
         raise InputError(

@@ -85,12 +85,17 @@ def resample_reference(
     mass = (1 - padding) * mass / total.clamp(min=TINY) + padding * flat
     mass = torch.where(total > TINY, mass, flat)
     cdf = torch.cat([torch.zeros_like(total), mass.cumsum(dim=-1)], dim=-1)
-    steps = torch.arange(k + 1, dtype=edges.dtype, device=edges.device)
-    wanted = (steps + jitter[:, None]) / (k + 1)
+    steps = torch.arange(1, k, dtype=edges.dtype, device=edges.device)
+    wanted = (steps + jitter[:, None] - 0.5) / k
     above = torch.searchsorted(cdf.contiguous(), wanted.contiguous(), right=True)
     i = (above - 1).clamp(0, weights.shape[1] - 1)
     inside = (wanted - cdf.gather(1, i)) / mass.gather(1, i).clamp(min=1e-30)
-    return edges.gather(1, i) + length.gather(1, i) * inside.clamp(0, 1)
+    between = edges.gather(1, i) + length.gather(1, i) * inside.clamp(0, 1)
+    has_mass = (mass > 0).byte()
+    first = edges.gather(1, has_mass.argmax(dim=-1, keepdim=True))
+    from_behind = has_mass.flip(1).argmax(dim=-1, keepdim=True)
+    last = edges.gather(1, weights.shape[1] - from_behind)
+    return torch.cat([first, between, last], dim=-1)
 
 
 def ray_weights_reference(

@@ -233,7 +233,7 @@ def test_annealing_starts_from_even_samples() -> None:
     make.update(0)
     edges, seen = make.propose(batch.origins, batch.directions, spans, torch.Generator())
     steps = seen[1].edges[:, 1:-1].diff(dim=-1)  # 10 of the first proposal's even 12 bins
-    torch.testing.assert_close(steps, torch.full_like(steps, 1 / 11), atol=0.02, rtol=0.0)
+    torch.testing.assert_close(steps, torch.full_like(steps, 1 / 10), atol=0.02, rtol=0.0)
     make.update(100)
     believed, _ = make.propose(batch.origins, batch.directions, spans, torch.Generator())
     assert float((edges - believed).abs().max()) > 0.02
@@ -365,13 +365,11 @@ def test_a_scene_without_end_is_learned() -> None:
         field, (64,), (32,), final=16, far=100.0, anneal=50, generator=generator
     )
     optimizer = Adam(make.parameter_groups(), lr=1e-2)
-    bounds = []
     for step in range(200):
         make.update(step)
         batch = looking_rays(256, generator)
         render = make(batch, generator=generator)
         losses = render.extras["losses"]
-        bounds += [loss.item() for loss in losses.values()]
         error = (render.rgb - scene_colors(batch)[0]).square().mean()
         (error + sum(losses.values())).backward()
         optimizer.step()
@@ -383,8 +381,7 @@ def test_a_scene_without_end_is_learned() -> None:
         spans = torch.tensor([[0.05, 100.0]]).expand(1000, 2)
         edges, _ = make.propose(batch.origins, batch.directions, spans)
     psnr = -10 * torch.log10((render.rgb - truth).square().mean())
-    assert float(psnr) > 24
+    assert float(psnr) > 26
     # Samples went where the surfaces are.
     even = torch.linspace(0, 1, 17).expand(1000, 17)
-    assert share_at_surface(edges, spans, t) > 2 * share_at_surface(even, spans, t)
-    assert sum(bounds[-20:]) < sum(bounds[:20])
+    assert share_at_surface(edges, spans, t) > 2.5 * share_at_surface(even, spans, t)
