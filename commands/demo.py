@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from polyfield.commands import render, train
+from polyfield.commands import backbones, render, train
 from polyfield.commands.arguments import parse
 from polyfield.commands.hydra_job import command_line
 
@@ -26,15 +26,15 @@ ROWS = 4  # test views on the contact sheet
 
 def main(words: list[str]) -> None:
     """Run `polyfield demo WORDS...`."""
-    given = parse(words).given("run")
-    run = Path(f"runs/demo-{time.strftime('%Y%m%d-%H%M%S')}")
-    if given is None:
-        words = [*words, f"run={run}"]
-    else:
-        run = Path(
-            next(word for word in reversed(words) if word.startswith("run=")).partition("=")[2]
-        )
-    train.main(["experiment=demo", *words])
+    from polyfield.commands.schema import checked
+
+    words = ["experiment=demo", *words]
+    if parse(words).given("run") is None:
+        words.append(f"run=runs/demo-{time.strftime('%Y%m%d-%H%M%S')}")
+    arguments = parse(words)
+    backbones.make_known(arguments)
+    run = Path(checked("train", arguments.overrides, multirun=False)[1].run)
+    train.main(words)
     sheet = contact_sheet(run)
     video = run / "renders" / "orbit.mp4"
     render.main([f"run={run}", "path=orbit", "frames=90", f"out={video}", "modes=[rgb,depth]"])

@@ -126,6 +126,7 @@ def fields() -> dict[str, str]:
             continue
         with torch.random.fork_rng(devices=[]):
             node = configuration(f"field={name}")["field"]
+            node = {key: value for key, value in node.items() if value is not None}
             backbone = make(node, kind=torch.nn.Module, field="field")
         found[name] = "modular, by autograd" if backbone.kernels is None else "fused"
     return found

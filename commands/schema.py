@@ -111,6 +111,9 @@ def _is_choice(override: Override, words: list[str]) -> bool:
     """Whether the override chooses in a group (or is Hydra's own); checks the choice."""
     if override.is_hydra_override():
         return True
+    if override.is_delete():
+        message = f"'{override.input_line}': a key can be changed, not taken away"
+        raise InputError(message, hint="null leaves many of them out")
     group = override.key_or_group
     searchpath = [word for word in words if word.startswith("hydra.searchpath=")]
     loader = GlobalHydra.instance().config_loader()
@@ -135,7 +138,7 @@ def _values(override: Override) -> list[Any]:
 def _alternatives(choices: list[Override]) -> list[list[str]]:
     """The groups' first choices, and for each further choice of a sweep those with it in place.
 
-    A sweep over fields may set the keys of any of them.
+    All settings of a line go to every job of its sweep, so each of these must take them.
     """
     first = [_first_value(choice) for choice in choices]
     alternatives = [first]
@@ -168,7 +171,7 @@ def _flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _checked_value(override: Override, keys: dict[str, Any]) -> str | None:
     """Check one setting; the word to use in its place when the number had to be rewritten."""
     key = override.key_or_group
-    if override.is_add() or override.is_force_add() or override.is_delete():
+    if override.is_add() or override.is_force_add():
         return None
     if key not in keys:
         raise InputError(_no_key(key, keys))

@@ -125,6 +125,10 @@ def test_words_that_say_no_path_are_not_quoted(line: Callable) -> None:
         (["train", "data=a", "trust=3"], "trust: found 3, expected a list such as [a,b]"),
         (["train", "data=a", "field.levels=[1,"], "cannot read 'field.levels=[1,'"),
         (["train", "data=a", "field=hash,dense"], "a sweep needs the option -m"),
+        (["train", "data=a", "~trainer"], "'~trainer': a key can be changed, not taken away"),
+        (["train", "data=a", "~device"], "'~device': a key can be changed, not taken away"),
+        (["train", "data=a", "~trainer.max_steps"], "'~trainer.max_steps': a key can be changed"),
+        (["eval", "~checkpoint"], "'~checkpoint': a key can be changed, not taken away"),
         (["train", "data=a", "hydra/launcher=slurm"], "no hydra/launcher 'slurm' (choices: basic"),
         (["train", "data=a", "-m", "field=hash,mlp", "field.lvels=2"], "no key 'field.lvels'"),
     ],
@@ -183,7 +187,7 @@ def test_a_single_word_may_stand_for_a_list_of_one(line: Callable) -> None:
     assert jobs[0]["trust"] == ["mine"]
 
 
-def test_a_sweep_may_set_keys_of_any_of_its_fields(line: Callable) -> None:
+def test_a_sweep_refuses_a_key_that_one_of_its_fields_lacks(line: Callable) -> None:
     status, said, _ = line("train", "data=a", "-m", "field=hash,dense", "field.levels=2")
     assert status == 2  # dense has no levels, and Hydra says so before the first job
     assert "field.levels" in said

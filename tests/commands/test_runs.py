@@ -293,6 +293,24 @@ def test_ctrl_c_saves_and_resume_is_bit_equal(
     assert all((resumed[name] == straight[name]).all() for name in straight)
 
 
+@pytest.mark.parametrize("word", ["++run=~/d", "run=~/d", "+run=~/d"])
+def test_the_demo_finds_its_run_however_it_is_given(
+    line: Callable, photos: Path, small: list[str], monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    status, _, err = line("demo", f"data={photos}", "trainer.max_steps=2", word, *small)
+    assert status == 0, err
+    assert (Path.cwd() / "d" / "renders" / "contact_sheet.png").is_file()
+
+
+def test_the_demo_shows_its_own_scene(line: Callable, small: list[str]) -> None:
+    status, out, err = line("demo", "dataset.downscale=4", "trainer.max_steps=3", "run=d", *small)
+    assert status == 0, err
+    assert "procedural: 60 train, 10 test images, 50x50" in out
+    assert iio.imread("d/renders/contact_sheet.png").shape[1] > 4 * 50
+    assert len(json.loads(Path("d/eval.json").read_text())["images"]) == 10
+
+
 def test_the_demo_makes_its_pictures(line: Callable, photos: Path, small: list[str]) -> None:
     status, out, _ = line("demo", f"data={photos}", "trainer.max_steps=4", "run=d", *small)
     assert status == 0
