@@ -11,8 +11,6 @@ near and far) is offered to constructors that have such a parameter, and a confi
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -41,7 +39,6 @@ Config = Mapping[str, Any]
 TASKS = {"radiance": RadianceTask}
 DOMAIN, OCCUPANCY = "polyfield.fields.Domain", "polyfield.renderers.OccupancyGrid"
 DEFAULT_SECONDS = 300.0
-HASHED = ("dataset", "field", "decoder", "domain", "renderer", "task", "seed")
 
 
 def build_task(config: Config, scene: Scene) -> Task:
@@ -150,18 +147,10 @@ def build_trainer(
         seed=int(config.get("seed") or 0),
         cadence=cadence,
         logging=config.get("logging"),
-        config_hash=config_hash(config),
         display=display,
         on_step=on_step,
         **settings,
     )
-
-
-def config_hash(config: Config) -> str:
-    """Twelve hexadecimal digits that tell apart what is learned, and from what."""
-    parts = {key: config.get(key) for key in HASHED}
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _node(config: Config, name: str) -> Mapping[str, Any]:

@@ -72,7 +72,6 @@ class Trainer:
         cadence: when to evaluate, save and log.
         score: the key of an evaluation by which the best checkpoint is told; higher is better.
         logging: `tensorboard` and `wandb` of `Records`.
-        config_hash: recorded in checkpoints.
         display: what is shown; nothing by default.
         on_step: called with the trainer after every step; their time is not training time.
     """
@@ -91,7 +90,6 @@ class Trainer:
         cadence: Cadence | None = None,
         score: str = "psnr",
         logging: Mapping[str, Any] | None = None,
-        config_hash: str | None = None,
         display: Display | None = None,
         on_step: Sequence[Callable[[Trainer], None]] = (),
     ) -> None:
@@ -105,7 +103,7 @@ class Trainer:
         self.task, self.run = task, Path(run)
         self.max_steps, self.max_seconds = max_steps, max_seconds
         self.cadence = cadence or Cadence()
-        self.score, self.logging, self.config_hash = score, dict(logging or {}), config_hash
+        self.score, self.logging = score, dict(logging or {})
         self.display = display or Display(enabled=False)
         self.on_step = list(on_step)
         self.gate, self.interrupts = Gate(), Interrupts()
@@ -211,7 +209,6 @@ class Trainer:
                 elapsed=self.elapsed,
                 score=score,
                 best=None if self._best == -math.inf else self._best,
-                config_hash=self.config_hash,
             )
             path = checkpoint.save(self.run, snapshot)
             checkpoint.prune(self.run, self.cadence.keep)

@@ -14,7 +14,7 @@ from torch import nn
 
 from polyfield.errors import InputError
 from polyfield.training import scene_defaults
-from polyfield.training.assembly import build_task, build_trainer, config_hash
+from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.instantiate import find_class, make
 from polyfield.training.schedules import Schedule
 
@@ -247,11 +247,6 @@ def test_a_trainer_follows_its_configuration(tmp_path: Path, ball: Any) -> None:
         build_trainer(config(optimizer__rate=3), task, tmp_path)
     with pytest.raises(InputError, match=r"optimizer\._target_"):
         build_trainer(config(optimizer___target_="os.system"), task, tmp_path)
-
-
-def test_the_hash_of_a_configuration_tells_models_apart() -> None:
-    assert config_hash(config()) == config_hash(config(trainer__max_steps=99))
-    assert config_hash(config()) != config_hash(config(field__levels=5))
 
 
 def test_a_real_field_goes_on_bit_by_bit(tmp_path: Path, ball: Any) -> None:
