@@ -38,7 +38,10 @@ usage: polyfield train data=PATH [key=value ...]
   seed=0                 of everything random
   dataset.downscale=auto a factor by which images shrink
   dataset.split=auto     every:8 | fraction:0.9 | file:PATH holds out what is not trained on
-  dataset.background=auto  what images with alpha lie on: white | black | random | learned | none
+  dataset.background=auto  what images with alpha lie on: white | black | random | learned;
+                         none drops the alpha, ignore leaves transparent pixels out
+  task.depth=0.0         weight of depth maps; task.normals and task.points likewise, where the data
+                         has them
 
 groups (group=choice, then group.key=value):
   field        {shown("field")}

@@ -193,6 +193,11 @@ def test_a_sweep_refuses_a_key_that_one_of_its_fields_lacks(line: Callable) -> N
     assert "field.levels" in said
 
 
+def test_the_nerf_experiment_has_the_rays_that_it_says(line: Callable) -> None:
+    _, _, jobs = line("train", "data=a", "run=r", "experiment=nerf")
+    assert (jobs[0]["task"]["rays"], jobs[0]["task"]["samples_per_step"]) == (1024, 0)
+
+
 def test_options_may_stand_between_settings(line: Callable) -> None:
     _, _, jobs = line("train", "data=a", "-m", "seed=1,2", "run=r")
     assert [job["seed"] for job in jobs] == [1, 2]
