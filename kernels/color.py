@@ -14,7 +14,6 @@ from polyfield.kernels.blocks import Block, block, variant
 from polyfield.kernels.exponential import exponential
 from polyfield.kernels.mlp import mlp_backward, mlp_forward, output
 
-
 HARMONICS = 9  # e; bound anew by `harmonics_blocks`
 
 

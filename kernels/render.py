@@ -10,7 +10,8 @@ Letters: r rays, n rows, c features, k geometry features, q numbers a ray.
     T_1 = 1, alpha_i = 1 - exp(-density_i dt_i), w_i = T_i alpha_i, T_{i+1} = T_i - w_i (Max 1995)
     rgb = sum w_i c_i, opacity = sum w_i, distance = sum w_i t_i
     distortion = sum_ij w_i w_j |s_i - s_j| + 1/3 sum w_i^2 ds_i (Barron et al. 2022, eq. 15)
-with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not outweigh what is near.
+with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not
+outweigh what is near.
 
 The templates are specialised by `kernels.volume`, which also says what the arguments are.
 """
