@@ -29,9 +29,9 @@ def composite(
     light = torch.exp(-thickness.cumsum(dim=1))
     before = torch.cat([light.new_ones(r, 1), light[:, :-1]], dim=1)
     weight = (before - light) * (before >= stop)
-    near = samples.t / (1 + samples.t)
-    end = samples.t + samples.dt
-    distance, length = padded(near), padded(end / (1 + end) - near)
+    begin, end = samples.t - samples.dt / 2, samples.t + samples.dt / 2
+    near, far = begin / (1 + begin), end / (1 + end)
+    distance, length = padded((near + far) / 2), padded(far - near)
     opacity, moment = weight.cumsum(dim=1), (weight * distance).cumsum(dim=1)
     pairs = 2 * (weight * (distance * opacity - moment)).sum(dim=1)
     distortion = pairs + (weight.square() * length).sum(dim=1) / 3
