@@ -31,6 +31,17 @@ def threads(n: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
+@contextmanager
+def interleaved_threads() -> Iterator[None]:
+    """Python changes threads as often as it can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 @needs_two_threads
 @pytest.mark.parametrize("n", [1, 2, 3, 90, 700])
 def test_the_number_of_threads_changes_nothing(
@@ -208,13 +219,8 @@ def test_two_threads_train_at_once(make_renderer: Any, make_rays: Any) -> None:
                 return False
         return True
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(2) as pool:
-            assert all(pool.map(train, (0, 2)))
-    finally:
-        sys.setswitchinterval(before)
+    with interleaved_threads(), ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(train, (0, 2)))
 
 
 def test_two_threads_render_at_once(make_renderer: Any, make_rays: Any) -> None:
@@ -240,14 +246,9 @@ def test_two_threads_render_at_once(make_renderer: Any, make_rays: Any) -> None:
                 return False
         return True
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(2) as pool:
-            results = [pool.submit(look), pool.submit(train)]
-            assert all(result.result() for result in results)
-    finally:
-        sys.setswitchinterval(before)
+    with interleaved_threads(), ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(look), pool.submit(train)]
+        assert all(result.result() for result in results)
 
 
 def test_scratch_is_claimed_within_the_launch(
