@@ -156,10 +156,16 @@ class RadianceDecoder(nn.Module):
     def density(self, features: Float[Tensor, "n c"]) -> tuple[Tensor, Tensor]:
         """Density [n] in 1 / world unit, and geometry features [n, k]."""
         if self.summed:
-            raw, geometry = features[:, : self.summed].sum(dim=-1), features[:, self.summed :]
+            summed, geometry = features.split(
+                [self.summed, features.shape[1] - self.summed], dim=-1
+            )
+            raw = summed.sum(dim=-1)
         else:
             out = _network(features, self.trunk, self.trunk_widths, self.skip)
-            raw, geometry = out[:, 0], out[:, 1:]
+            raw, geometry = out.split(
+                [1, out.shape[1] - 1], dim=-1
+            )  # one gradient, not two padded ones
+            raw = raw.squeeze(-1)
         raw = raw + self.shift
         if self.activation == "exp":
             # The slope of the truncated exponential is its value, beyond the cut as well.

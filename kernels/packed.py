@@ -21,7 +21,7 @@ from polyfield.kernels.march import march_ray, ray_span
 from polyfield.kernels.render import N_OUT, bounded_interval
 from polyfield.kernels.volume import Geometry
 
-ROUND = 8
+SLOTS = 64  # samples of a ray that are kept on the first march; longer rays are marched twice
 
 
 class Samples(NamedTuple):
@@ -47,7 +47,7 @@ class Samples(NamedTuple):
 
 
 def _march(  # type: ignore[no-untyped-def]
-    origins, directions, jitter, grid, march, distances, offsets, count, ray_of, ts, dts, xs
+    origins, directions, jitter, grid, march, distances, counts, ts, dts, xs
 ):
     for ray in prange(origins.shape[0]):
         start, stop = ray_span(grid, march, origins[ray], directions[ray])
@@ -56,26 +56,44 @@ def _march(  # type: ignore[no-untyped-def]
             start += jitter[ray] * max(march[14], march[15] * start)
             state = np.zeros(2, march.dtype)
             state[1] = start
-            scratch = np.empty(2 * ROUND, march.dtype)
-            scratch_x = np.empty((ROUND, 3), march.dtype)
-            taken = ROUND
-            while taken == ROUND:
-                if count:
-                    taken = march_ray(
-                        grid, march, distances, origins[ray], directions[ray], start, stop,
-                        state, ROUND, scratch[:ROUND], scratch[ROUND:], scratch_x, 0,
-                    )  # fmt: skip
-                else:
-                    taken = march_ray(
-                        grid, march, distances, origins[ray], directions[ray], start, stop,
-                        state, ROUND, ts, dts, xs, offsets[ray] + total,
-                    )  # fmt: skip
+            first = ray * SLOTS
+            total = march_ray(
+                grid, march, distances, origins[ray], directions[ray], start, stop, state, SLOTS,
+                ts, dts, xs, first,
+            )  # fmt: skip
+            taken = total
+            while taken == SLOTS:  # more than there is room for: count them, `_fill` takes them
+                more_t, more_x = np.empty(2 * SLOTS, march.dtype), np.empty((SLOTS, 3), march.dtype)
+                taken = march_ray(
+                    grid, march, distances, origins[ray], directions[ray], start, stop, state,
+                    SLOTS, more_t[:SLOTS], more_t[SLOTS:], more_x, 0,
+                )  # fmt: skip
                 total += taken
-        if count:
-            offsets[ray + 1] = total
+        counts[ray] = total
+
+
+def _fill(  # type: ignore[no-untyped-def]
+    origins, directions, jitter, grid, march, distances, offsets, slot_t, slot_dt, slot_x, ray_of,
+    ts, dts, xs,
+):  # fmt: skip
+    for ray in prange(origins.shape[0]):
+        first, last = offsets[ray], offsets[ray + 1]
+        ray_of[first:last] = ray
+        if last - first < SLOTS:
+            for i in range(last - first):
+                slot = ray * SLOTS + i
+                ts[first + i], dts[first + i] = slot_t[slot], slot_dt[slot]
+                for a in range(3):
+                    xs[first + i, a] = slot_x[slot, a]
         else:
-            for row in range(offsets[ray], offsets[ray + 1]):
-                ray_of[row] = ray
+            start, stop = ray_span(grid, march, origins[ray], directions[ray])
+            start += jitter[ray] * max(march[14], march[15] * start)
+            state = np.zeros(2, march.dtype)
+            state[1] = start
+            march_ray(
+                grid, march, distances, origins[ray], directions[ray], start, stop, state,
+                last - first, ts, dts, xs, first,
+            )  # fmt: skip
 
 
 def march_packed(
@@ -92,24 +110,18 @@ def march_packed(
         geometry: of the same floating type.
     """
     o, d, j = (x.detach().contiguous().numpy() for x in (origins, directions, jitter))
-    offsets = np.zeros(len(o) + 1, np.int64)
-    run = specialise(_march)
+    r, dtype = len(o), o.dtype
 
-    def arrays(n: int) -> tuple[np.ndarray, ...]:
-        return (
-            np.empty(n, np.int64),
-            np.empty(n, o.dtype),
-            np.empty(n, o.dtype),
-            np.empty((n, 3), o.dtype),
-        )
+    def places(n: int) -> tuple[np.ndarray, ...]:
+        return np.empty(n, dtype), np.empty(n, dtype), np.empty((n, 3), dtype)
 
+    counts, slots = np.empty(r, np.int64), places(r * SLOTS)
     with launch():
-        run(o, d, j, *geometry, offsets, True, *arrays(0))
-        offsets = np.cumsum(offsets)
-        ray, t, dt, u = arrays(int(offsets[-1]))
-        # march_ray looks ahead of what it takes by no more than a row, and never writes it.
-        run(o, d, j, *geometry, offsets, False, ray, t, dt, u)
-    return Samples(*(torch.from_numpy(x) for x in (ray, offsets, t, dt, u)))
+        specialise(_march)(o, d, j, *geometry, counts, *slots)
+        offsets = np.concatenate([np.zeros(1, np.int64), counts.cumsum()])
+        ray, samples = np.empty(offsets[-1], np.int64), places(int(offsets[-1]))
+        specialise(_fill)(o, d, j, *geometry, offsets, *slots, ray, *samples)
+    return Samples(*(torch.from_numpy(x) for x in (ray, offsets, *samples)))
 
 
 def _visible(density, dt, offsets, stop, mask):  # type: ignore[no-untyped-def]

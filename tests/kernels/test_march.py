@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from polyfield.fields.domain import Domain
-from polyfield.kernels.packed import Samples, march_packed
+from polyfield.kernels.packed import SLOTS, Samples, march_packed
 from polyfield.kernels.packed_reference import march_reference
 from polyfield.kernels.volume import Geometry
 
@@ -48,6 +48,18 @@ def test_samples_are_those_of_every_interval_of_the_lattice(
     right = march_reference(*beam, geometry)
     assert len(right.t) > 0
     assert_same_samples(march_packed(*beam, geometry), right)
+
+
+def test_rays_of_more_samples_than_are_kept_are_marched_again(
+    make_beam: Any, make_geometry: MakeGeometry
+) -> None:
+    """Below, at and above the number of samples that the first march has room for."""
+    geometry = make_geometry(torch.ones(8, 8, 8, dtype=torch.bool), step=0.01)
+    right = march_reference(*make_beam(2000), geometry)
+    counts = right.offsets.diff()
+    for count in (SLOTS - 1, SLOTS, SLOTS + 1, 2 * SLOTS):
+        assert (counts == count).any()
+    assert_same_samples(march_packed(*make_beam(2000), geometry), right)
 
 
 @pytest.mark.parametrize("cone", [0.0, 0.03])
