@@ -42,6 +42,12 @@ examples:
 """
 
 
+# How long idle OpenMP workers of torch spin before they sleep: long enough to be there for the next
+# operation, short enough to leave the cores to numba's kernels (the default is fifteen times that;
+# sleeping at once makes chains of small operations a third slower).
+SPINS = "20000"
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run one shell line and return its exit status.
 
@@ -51,9 +57,8 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: what follows `polyfield` on the line; by default that of this process.
     """
-    # Idle OpenMP workers of torch would spin on the cores that numba's kernels use. This is read
-    # when either is loaded, so it is set before.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
     words = list(sys.argv[1:] if words is None else words)
     try:
         status = _dispatch(words)

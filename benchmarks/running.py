@@ -27,6 +27,7 @@ from polyfield.benchmarks.cells import (
     write_record,
 )
 from polyfield.benchmarks.provenance import provenance
+from polyfield.cli import SPINS
 
 Say = Callable[[str], None]
 
@@ -123,4 +124,4 @@ def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def environment(**more: str) -> dict[str, str]:
     """That of a process that is measured: as the command line sets it."""
-    return {"OMP_WAIT_POLICY": "passive", **os.environ, **more}
+    return {"GOMP_SPINCOUNT": SPINS, **os.environ, **more}

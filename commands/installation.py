@@ -90,7 +90,7 @@ def kernels() -> dict[str, Any]:
         "numba threads": numba.get_num_threads(),
         "torch threads": torch.get_num_threads(),
         "threading layer": threading_layer(),
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "not set"),
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "not set"),
         "fields": fields(),
         "fields of other packages": {n: p.value for n, p in installed().items()} or None,
     }
