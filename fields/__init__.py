@@ -8,16 +8,22 @@ from polyfield.fields.backbone import Backbone
 from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.dense_grid import DenseGrid
 from polyfield.fields.domain import Domain
+from polyfield.fields.factored import CP, VM, FactoredGrid, KPlanes, TriPlane
 from polyfield.fields.field import RadianceField
 from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
 
 __all__ = [
+    "CP",
+    "VM",
     "Backbone",
     "DenseGrid",
     "Domain",
+    "FactoredGrid",
     "FrequencyEncoding",
     "HashGrid",
+    "KPlanes",
     "RadianceDecoder",
     "RadianceField",
+    "TriPlane",
 ]

@@ -5,6 +5,9 @@ Letters: n points, d coordinates, c features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,6 +15,19 @@ from torch import Tensor, nn
 from polyfield.errors import InputError
 from polyfield.kernels.choice import plain
 from polyfield.kernels.encode import EncoderKernels
+
+
+class Replacement(NamedTuple):
+    """A parameter that took another's place.
+
+    Args:
+        old, new: the two.
+        carry: what the optimiser remembers of the old one, as of the new one.
+    """
+
+    old: nn.Parameter
+    new: nn.Parameter
+    carry: Callable[[Tensor], Tensor]
 
 
 class Backbone(nn.Module):
@@ -39,6 +55,11 @@ class Backbone(nn.Module):
         """The one flat vector that the block functions read, [p]."""
         return torch.empty(0)
 
+    @property
+    def frames(self) -> Float[Tensor, "t d d"]:
+        """Matrices by which its parts see points turned (`kernels.frames`); none by default."""
+        return self.params.new_zeros(0, self.in_dim, self.in_dim)
+
     def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         """The plain torch twin: the definition of right, differentiable to second order."""
         raise TypeError(f"{type(self).__name__} has no reference twin")
@@ -47,15 +68,15 @@ class Backbone(nn.Module):
         """Features of points in [0, 1]^d, by the fastest twin that serves the device."""
         if self.kernels is None or plain(x):
             return self.reference(x)
-        return self.kernels(x, self.params)
+        return self.kernels(x, self.params, self.frames)
 
     def regularization(self) -> Tensor:
         """A penalty on the parameters, a scalar; none by default."""
         return torch.zeros(())
 
-    def grow(self, step: int, progress: float) -> bool:
-        """Change resolution or open levels; True when parameters were replaced."""
-        return False
+    def grow(self, step: int, progress: float) -> list[Replacement]:
+        """Change resolution or open levels; called before every step. What was replaced."""
+        return []
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser: grids move only where a gradient arrives."""

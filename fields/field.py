@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
-from polyfield.fields.backbone import Backbone
+from polyfield.fields.backbone import Backbone, Replacement
 from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.domain import Domain
 from polyfield.kernels.sweep import density_sweep
@@ -63,9 +63,10 @@ class RadianceField(nn.Module):
         return self._kernels
 
     @property
-    def params(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The flat parameters that the kernels read: backbone, trunk, colour."""
-        return self.backbone.params, self.decoder.trunk, self.decoder.color
+    def params(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the kernels read: the backbone's parameters and frames, trunk, colour."""
+        backbone, decoder = self.backbone, self.decoder
+        return backbone.params, backbone.frames, decoder.trunk, decoder.color
 
     def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
         """Features at world points."""
@@ -92,7 +93,7 @@ class RadianceField(nn.Module):
         """Density at points of the unit cube."""
         kernels = self.kernels
         if kernels is not None and not torch.is_grad_enabled():
-            return density_sweep(kernels, u, self.backbone.params, self.decoder.trunk)
+            return density_sweep(kernels, u, *self.params[:3])
         return self.decoder.density(self.backbone(u))[0]
 
     def radiance(
@@ -114,6 +115,6 @@ class RadianceField(nn.Module):
         """The backbone's penalty."""
         return self.backbone.regularization()
 
-    def grow(self, step: int, progress: float) -> bool:
-        """Let the backbone change resolution; True when parameters were replaced."""
+    def grow(self, step: int, progress: float) -> list[Replacement]:
+        """Let the backbone change resolution; what was replaced."""
         return self.backbone.grow(step, progress)

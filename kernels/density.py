@@ -26,26 +26,25 @@ SUMMED = 0  # bound anew, as the names below
 encode_rows: Block = unbound
 trunk_rows: Block = unbound
 raw_density: Block = unbound
-encode_backward: Block = unbound
+backward_part: Block = unbound
 
 
 def _forward(  # type: ignore[no-untyped-def]
-    xs, params, ints, floats, n_parts, trunk_params, trunk_shape, kind, shift, features, acts,
-    density, slope,
+    xs, encoding, n_parts, trunk_params, trunk_shape, kind, shift, features, acts, density, slope,
 ):  # fmt: skip
     n = xs.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         block = features[i0:i1]
-        encode_rows(xs[i0:i1], 0, i1 - i0, 0, n_parts, params, ints, floats, block)
+        encode_rows(xs[i0:i1], 0, i1 - i0, 0, n_parts, encoding, block)
         rows = trunk_rows(block, trunk_params, trunk_shape, acts[task], POINTS, 0, i1 - i0)
         for i in range(i1 - i0):
             density[i0 + i], slope[i0 + i] = density_of(raw_density(rows, i), kind, shift)
 
 
 def _backward(  # type: ignore[no-untyped-def]
-    xs, params, ints, floats, n_parts, trunk_params, trunk_shape, features, acts, slope, d_density,
-    n_threads, d_params, d_trunk,
+    xs, encoding, n_parts, trunk_params, trunk_shape, features, acts, slope, d_density, n_threads,
+    d_params, d_trunk,
 ):  # fmt: skip
     n, width = features.shape
     tasks = (n + POINTS - 1) // POINTS
@@ -68,7 +67,7 @@ def _backward(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
     for thread in prange(n_threads):
         for part in range(thread, n_parts, n_threads):
-            encode_backward(part, columns, d_features, params, ints, floats, d_params)
+            backward_part(part, columns, d_features, encoding, d_params)
 
 
 class _Density(torch.autograd.Function):
@@ -84,16 +83,17 @@ class _Density(torch.autograd.Function):
         density, slope = np.empty(n, dtype), np.empty(n, dtype)
         names = ("encode_rows", "trunk_rows", "raw_density")
         run = specialise(_forward, **{name: kernels.shared[name] for name in names})
-        parts = (encoder.ints, encoder.floats_as(dtype), kernels.density_parts)
-        network = (*parts, weights, decoder.trunk_shape)
+        frames = np.zeros((0, points.shape[1], points.shape[1]), dtype)
+        encoding = encoder.encoding(values, frames)
+        network = (encoding, kernels.density_parts, weights, decoder.trunk_shape)
         with launch():
             run(
-                points, values, *network, decoder.activation, dtype.type(decoder.shift), features,
+                points, *network, decoder.activation, dtype.type(decoder.shift), features,
                 acts, density, slope,
             )  # fmt: skip
         ctx.kernels = kernels
         ctx.save_for_backward(params, trunk)
-        ctx.arguments = (points, values, *network, features, acts, slope)
+        ctx.arguments = (points, *network, features, acts, slope)
         return torch.from_numpy(density)
 
     @staticmethod
@@ -107,7 +107,7 @@ class _Density(torch.autograd.Function):
         run = specialise(
             _backward,
             SUMMED=kernels.decoder.summed,
-            encode_backward=kernels.encoder.blocks.encode_backward,
+            backward_part=kernels.encoder.backward_part,
         )
         with launch():
             run(
@@ -123,7 +123,7 @@ def density_at(
     """Density at points of the unit cube, differentiable in the parameters alone.
 
     Args:
-        params, trunk: the encoder's and the trunk's flat parameters.
+        params, trunk: the encoder's and the trunk's flat parameters; the encoder has no frames.
     """
     if len(x) == 0:
         return torch.cat([params[:0], trunk[:0]])  # with gradients to both, of zero

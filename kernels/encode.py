@@ -15,7 +15,9 @@ from numba import get_num_threads, prange
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.kernels.blocks import Block, specialise, unbound
+from polyfield.kernels import frames as turning
+from polyfield.kernels.blocks import Block, specialise, unbound, variant
+from polyfield.kernels.frames import Encoding
 from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import launch
 
@@ -30,35 +32,33 @@ class EncoderBlocks(NamedTuple):
     encode_gradient: Block
 
 
-encode: Block = unbound
-encode_backward: Block = unbound
-encode_gradient: Block = unbound
+encode_parts: Block = unbound
+backward_part: Block = unbound
+gradient_parts: Block = unbound
 
 
-def _forward(x, params, ints, floats, n_parts, out):  # type: ignore[no-untyped-def]
+def _forward(x, encoding, n_parts, out):  # type: ignore[no-untyped-def]
     n = x.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         columns = np.ascontiguousarray(x[i0:i1].T)
-        for part in range(n_parts):
-            encode(part, columns, params, ints, floats, out[i0:i1])
+        encode_parts(columns, 0, n_parts, encoding, out[i0:i1])
 
 
-def _backward(x, d_out, params, ints, floats, n_parts, n_threads, d_params):  # type: ignore[no-untyped-def]
+def _backward(x, d_out, encoding, n_parts, n_threads, d_params):  # type: ignore[no-untyped-def]
     columns = np.ascontiguousarray(x.T)
     for thread in prange(n_threads):
         for part in range(thread, n_parts, n_threads):
-            encode_backward(part, columns, d_out, params, ints, floats, d_params)
+            backward_part(part, columns, d_out, encoding, d_params)
 
 
-def _gradient(x, d_out, params, ints, floats, n_parts, d_x):  # type: ignore[no-untyped-def]
+def _gradient(x, d_out, encoding, n_parts, d_x, d_frames):  # type: ignore[no-untyped-def]
     n = x.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         columns = np.ascontiguousarray(x[i0:i1].T)
         d_columns = np.zeros_like(columns)
-        for part in range(n_parts):
-            encode_gradient(part, columns, d_out[i0:i1], params, ints, floats, d_columns)
+        gradient_parts(columns, d_out[i0:i1], n_parts, encoding, d_columns, d_frames[task])
         d_x[i0:i1] = d_columns.T
 
 
@@ -70,6 +70,7 @@ class EncoderKernels:
         ints, floats: [*] what the block functions read (see their module).
         n_parts: independent parts; width: features in all, c.
         in_dim: coordinates of a point, d.
+        frame_of: [parts] in which of its frames a part sees points; None: there are no frames.
     """
 
     def __init__(
@@ -80,60 +81,92 @@ class EncoderKernels:
         n_parts: int,
         width: int,
         in_dim: int,
+        frame_of: np.ndarray | None = None,
     ) -> None:
         self.blocks, self.n_parts, self.width, self.in_dim = blocks, n_parts, width, in_dim
         self.ints = np.ascontiguousarray(ints, np.int64)
         self.floats = np.ascontiguousarray(floats, np.float64)
         self.floats32 = self.floats.astype(np.float32)
+        self.frame_of = np.zeros(n_parts, np.int64) if frame_of is None else frame_of
+        self.n_frames = 0 if frame_of is None else int(frame_of.max()) + 1
+        self.encode_parts = variant(turning.encode_parts, encode=blocks.encode)
+        self.backward_part = variant(turning.backward_part, encode_backward=blocks.encode_backward)
+        self.gradient_parts = variant(
+            turning.gradient_parts, encode_gradient=blocks.encode_gradient
+        )
 
-    def floats_as(self, dtype: np.dtype) -> np.ndarray:
-        return self.floats32 if dtype == np.float32 else self.floats
+    def encoding(self, params: np.ndarray, frames: np.ndarray) -> Encoding:
+        """The backbone as the templates read it, `params` and `frames` of one floating type."""
+        if frames.shape != (self.n_frames, self.in_dim, self.in_dim):
+            expected = (self.n_frames, self.in_dim, self.in_dim)
+            raise InputError(field="frames", found=frames.shape, expected=expected)
+        floats = self.floats32 if params.dtype == np.float32 else self.floats
+        return Encoding(params, frames, self.frame_of, self.ints, floats)
 
-    def __call__(self, x: Float[Tensor, "n d"], params: Float[Tensor, " p"]) -> Tensor:
-        """Features [n, width] of points x in the unit cube; differentiable in both."""
+    def __call__(
+        self,
+        x: Float[Tensor, "n d"],
+        params: Float[Tensor, " p"],
+        frames: Float[Tensor, "t d d"] | None = None,
+    ) -> Tensor:
+        """Features [n, width] of points x in the unit cube; differentiable in all three."""
         if x.ndim != 2 or x.shape[1] != self.in_dim:
             raise InputError(field="points", found=tuple(x.shape), expected=f"[n, {self.in_dim}]")
-        return _Encode.apply(x.to(params.dtype), params, self)
+        if frames is None:
+            frames = params.new_zeros(0, self.in_dim, self.in_dim)
+        return _Encode.apply(x.to(params.dtype), params, frames.to(params.dtype), self)
 
 
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, params: Tensor, kernels: EncoderKernels) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, params: Tensor, frames: Tensor, kernels: EncoderKernels
+    ) -> Tensor:
         ctx.kernels = kernels
-        ctx.save_for_backward(x, params)
+        ctx.save_for_backward(x, params, frames)
         out = torch.empty(x.shape[0], kernels.width, dtype=params.dtype)
+        points, encoding = _arrays(kernels, x, params, frames)
         if x.shape[0] == 0:
             return out
-        run = specialise(_forward, encode=kernels.blocks.encode)
-        points, values = x.detach().contiguous().numpy(), params.detach().numpy()
+        run = specialise(_forward, encode_parts=kernels.encode_parts)
         with launch():
-            floats = kernels.floats_as(values.dtype)
-            run(points, values, kernels.ints, floats, kernels.n_parts, out.numpy())
+            run(points, encoding, kernels.n_parts, out.numpy())
         return out
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, params = ctx.saved_tensors
-        want_x, want_params = ctx.needs_input_grad[:2]
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
+        x, params, frames = ctx.saved_tensors
+        want_x, want_params, want_frames = ctx.needs_input_grad[:3]
         direct = direct_gradient(params, want_params)
         if direct is not None:
-            params_backward(ctx.kernels, x, params, d_out, direct)
+            params_backward(ctx.kernels, x, params, frames, d_out, direct)
             want_params = False
-        wanted = (want_x, want_params)
-        return (*_EncodeBackward.apply(x, params, d_out, ctx.kernels, wanted), None)
+        wanted = (want_x, want_params, want_frames)
+        return (*_EncodeBackward.apply(x, params, frames, d_out, ctx.kernels, wanted), None)
+
+
+def _arrays(
+    kernels: EncoderKernels, x: Tensor, params: Tensor, frames: Tensor
+) -> tuple[np.ndarray, Encoding]:
+    points, values, matrices = (a.detach().contiguous().numpy() for a in (x, params, frames))
+    return points, kernels.encoding(values, matrices)
 
 
 def params_backward(
-    kernels: EncoderKernels, x: Tensor, params: Tensor, d_out: Tensor, d_params: np.ndarray
+    kernels: EncoderKernels,
+    x: Tensor,
+    params: Tensor,
+    frames: Tensor,
+    d_out: Tensor,
+    d_params: np.ndarray,
 ) -> None:
     """Add the parameters' gradient [p] to `d_params`, for d_out [n, c] at points x [n, d]."""
-    values = params.detach().numpy()
-    run = specialise(_backward, encode_backward=kernels.blocks.encode_backward)
+    run = specialise(_backward, backward_part=kernels.backward_part)
     threads = min(get_num_threads(), kernels.n_parts)
-    points, d_values = x.detach().contiguous().numpy(), d_out.detach().contiguous().numpy()
-    floats = kernels.floats_as(values.dtype)
+    points, encoding = _arrays(kernels, x, params, frames)
+    d_values = d_out.detach().contiguous().numpy()
     with launch():
-        run(points, d_values, values, kernels.ints, floats, kernels.n_parts, threads, d_params)
+        run(points, d_values, encoding, kernels.n_parts, threads, d_params)
 
 
 class _EncodeBackward(torch.autograd.Function):
@@ -141,20 +174,33 @@ class _EncodeBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, params: Tensor, d_out: Tensor, kernels: EncoderKernels, wanted: tuple
-    ) -> tuple[Tensor | None, Tensor | None]:
-        d_x = d_params = None
+        ctx: Any,
+        x: Tensor,
+        params: Tensor,
+        frames: Tensor,
+        d_out: Tensor,
+        kernels: EncoderKernels,
+        wanted: tuple[bool, bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        d_x = d_params = d_frames = None
         if wanted[1]:
             d_params = torch.zeros_like(params)
-            params_backward(kernels, x, params, d_out, d_params.numpy())
-        if wanted[0]:
+            params_backward(kernels, x, params, frames, d_out, d_params.numpy())
+        if wanted[0] or wanted[2]:
             d_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
-            run = specialise(_gradient, encode_gradient=kernels.blocks.encode_gradient)
-            points, values = x.detach().contiguous().numpy(), params.detach().numpy()
-            d_values, floats = d_out.detach().contiguous().numpy(), kernels.floats_as(values.dtype)
+            tasks = (len(x) + POINTS - 1) // POINTS
+            of_tasks = params.new_zeros(tasks, *frames.shape)
+            run = specialise(_gradient, gradient_parts=kernels.gradient_parts)
+            points, encoding = _arrays(kernels, x, params, frames)
+            d_values = d_out.detach().contiguous().numpy()
             with launch():
-                run(points, d_values, values, kernels.ints, floats, kernels.n_parts, d_x.numpy())
-        return d_x, d_params
+                run(points, d_values, encoding, kernels.n_parts, d_x.numpy(), of_tasks.numpy())
+            d_frames = of_tasks.sum(dim=0)
+        return (
+            d_x if wanted[0] else None,
+            d_params,
+            d_frames if wanted[2] else None,
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:

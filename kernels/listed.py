@@ -61,7 +61,7 @@ class ListedKernels:
         origins: Float[Tensor, "r 3"],
         directions: Float[Tensor, "r 3"],
         ray_features: Float[Tensor, "r q"],
-        params: tuple[Tensor, Tensor, Tensor],
+        params: tuple[Tensor, Tensor, Tensor, Tensor],
         edges: Float[Tensor, "r m+1"],
         bounds: Float[Tensor, "2 3"],
         domain: int,

@@ -37,9 +37,9 @@ EXP, SOFTPLUS = 0, 1
 STOP, SHIFT, NEAR_SCALE = 0, 1, 2  # the fields of `settings`
 
 SUMMED = 0  # features summed into the raw density of a decoder without trunk; 0: it has a trunk
-encode: Block = unbound
-encode_backward: Block = unbound
-encode_gradient: Block = unbound
+encode_parts: Block = unbound
+backward_part: Block = unbound
+gradient_parts: Block = unbound
 color_forward: Block = unbound
 color_backward: Block = unbound
 
@@ -102,15 +102,14 @@ def opacities(rows, dts, kind, shift, alpha, slope):  # type: ignore[no-untyped-
             alpha[r] = -exponential_minus_one(-value * dts[r])
 
 
-def encode_rows(xs, r0, r1, first, last, params, ints, floats, features):  # type: ignore[no-untyped-def]
+def encode_rows(xs, r0, r1, first, last, encoding, features):  # type: ignore[no-untyped-def]
     """Encode rows r0..r1 in parts first..last."""
     n = r1 - r0
     columns = np.empty((xs.shape[1], n), xs.dtype)
     for a in range(xs.shape[1]):
         for row in range(n):
             columns[a, row] = xs[r0 + row, a]
-    for part in range(first, last):
-        encode(part, columns, params, ints, floats, features[r0:r1])
+    encode_parts(columns, first, last, encoding, features[r0:r1])
 
 
 @block
@@ -155,8 +154,8 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 
 def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, grid, march, distances, settings, kind,
-    params, ints, floats, n_parts, density_parts, trunk_params, trunk_shape, color_params,
-    color_shape, keep, block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
+    encoding, n_parts, density_parts, trunk_params, trunk_shape, color_params, color_shape, keep,
+    block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
     rgb, out, rows_of, marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
@@ -212,7 +211,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                 n_marched += last - end
                 if last == end:
                     break
-                encode_rows(x_of, end, last, 0, density_parts, params, ints, floats, feature)
+                encode_rows(x_of, end, last, 0, density_parts, encoding, feature)
                 trunk = trunk_rows(feature, trunk_params, trunk_shape, act, capacity, end, last)
                 opacities(trunk, dt_of[end:last], kind, settings[SHIFT], alpha, gradient)
                 source, target, still = 0, end, 0
@@ -252,9 +251,7 @@ def render_forward(  # type: ignore[no-untyped-def]
             if end == first_row:
                 continue
             if density_parts < n_parts:
-                encode_rows(
-                    x_of, first_row, end, density_parts, n_parts, params, ints, floats, feature
-                )
+                encode_rows(x_of, first_row, end, density_parts, n_parts, encoding, feature)
             if SUMMED == 0:
                 geometry = output(act, trunk_shape, capacity, first_row, end)[:, 1:]
             else:
@@ -271,10 +268,10 @@ def render_forward(  # type: ignore[no-untyped-def]
 
 
 def render_backward(  # type: ignore[no-untyped-def]
-    origins, directions, ray_features, grid, march, settings, params, ints, floats, n_parts,
-    trunk_params, trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
+    origins, directions, ray_features, grid, march, settings, encoding, n_parts, trunk_params,
+    trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
     color_acts, weights, slopes, rgb, out, rows_of, d_out, d_params, d_trunk, d_color,
-    d_ray_features, want_rays, d_origins, d_directions,
+    d_ray_features, d_frames, want_points, d_origins, d_directions,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
     columns = np.empty((n_threads, xs.shape[2] * capacity), xs.dtype)
@@ -351,16 +348,15 @@ def render_backward(  # type: ignore[no-untyped-def]
             for thread in range(n_threads):
                 n_rows = rows_of[thread]
                 by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
-                encode_backward(
-                    part, by_axis, features[thread][:n_rows], params, ints, floats, d_params
-                )
-    if want_rays:
+                backward_part(part, by_axis, features[thread][:n_rows], encoding, d_params)
+    if want_points:
         for thread in prange(n_threads):
             n_rows = rows_of[thread]
             by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
             d_x = np.zeros_like(by_axis)
-            for part in range(n_parts):
-                encode_gradient(part, by_axis, features[thread][:n_rows], params, ints, floats, d_x)
+            gradient_parts(
+                by_axis, features[thread][:n_rows], n_parts, encoding, d_x, d_frames[thread]
+            )
             rays_backward(
                 grid, march, origins, directions, rays[thread], ts[thread], d_x, d_origins,
                 d_directions,

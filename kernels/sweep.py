@@ -24,7 +24,7 @@ raw_density: Block = unbound
 
 
 def _density(  # type: ignore[no-untyped-def]
-    xs, params, ints, floats, density_parts, width, trunk_params, trunk_shape, acts_width, kind,
+    xs, encoding, density_parts, width, trunk_params, trunk_shape, acts_width, kind,
     shift, out,
 ):  # fmt: skip
     n = xs.shape[0]
@@ -32,7 +32,7 @@ def _density(  # type: ignore[no-untyped-def]
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         features = np.empty((i1 - i0, width), xs.dtype)
         acts = np.empty((i1 - i0) * acts_width, xs.dtype)
-        encode_rows(xs[i0:i1], 0, i1 - i0, 0, density_parts, params, ints, floats, features)
+        encode_rows(xs[i0:i1], 0, i1 - i0, 0, density_parts, encoding, features)
         rows = trunk_rows(features, trunk_params, trunk_shape, acts, i1 - i0, 0, i1 - i0)
         for i in range(i1 - i0):
             value, _ = density_of(raw_density(rows, i), kind, shift)
@@ -40,12 +40,16 @@ def _density(  # type: ignore[no-untyped-def]
 
 
 def density_sweep(
-    kernels: VolumeKernels, x: Float[Tensor, "n d"], params: Tensor, trunk: Tensor
+    kernels: VolumeKernels,
+    x: Float[Tensor, "n d"],
+    params: Tensor,
+    frames: Float[Tensor, "t d d"],
+    trunk: Tensor,
 ) -> Float[Tensor, " n"]:
     """Density at points of the unit cube, without gradient.
 
     Args:
-        params, trunk: the encoder's and the trunk's flat parameters.
+        params, frames, trunk: the encoder's flat parameters and frames, the trunk's parameters.
     """
     out = torch.empty(len(x), dtype=params.dtype)
     if len(x) == 0:
@@ -56,9 +60,9 @@ def density_sweep(
     values = params.detach().numpy()
     with launch():
         run(
-            np.ascontiguousarray(x.detach().numpy(), values.dtype), values, encoder.ints,
-            encoder.floats_as(values.dtype), kernels.density_parts, encoder.width,
-            trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width, decoder.activation,
-            values.dtype.type(decoder.shift), out.numpy(),
+            np.ascontiguousarray(x.detach().numpy(), values.dtype),
+            encoder.encoding(values, frames.detach().contiguous().numpy()), kernels.density_parts,
+            encoder.width, trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width,
+            decoder.activation, values.dtype.type(decoder.shift), out.numpy(),
         )  # fmt: skip
     return out

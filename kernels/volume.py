@@ -108,11 +108,10 @@ class VolumeKernels:
         self.encoder, self.decoder = encoder, decoder
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
         self.training, self.inference = Stash(), Stash()
-        blocks, summed = encoder.blocks, decoder.summed
+        summed = decoder.summed
         self.shared: dict[str, Any] = {
             "SUMMED": summed,
-            "encode": blocks.encode,
-            "encode_rows": variant(render.encode_rows, encode=blocks.encode),
+            "encode_rows": variant(render.encode_rows, encode_parts=encoder.encode_parts),
             "trunk_rows": variant(render.trunk_rows, SUMMED=summed),
             "raw_density": variant(render.raw_density, SUMMED=summed),
             "opacities": variant(
@@ -143,15 +142,16 @@ class VolumeKernels:
         out = np.empty((n, render.N_OUT), dtype)
         rows, marched = np.zeros(threads, np.int64), np.zeros(threads, np.int64)
         decoder, encoder = self.decoder, self.encoder
+        encoding = encoder.encoding(params[0], params[1])
         run = specialise(render.render_forward, **self.shared, color_forward=decoder.color_forward)
         while True:
             with launch():  # the scratch too: it is shared with other threads
                 stash.reserve(capacity, threads, self._widths(), dtype)
                 run(
                     origins, directions, jitter, ray_features, *geometry, settings,
-                    decoder.activation, params[0], encoder.ints, encoder.floats_as(dtype),
-                    encoder.n_parts, self.density_parts, params[1], decoder.trunk_shape, params[2],
-                    decoder.color_shape, keep, block_rays, *stash.arrays, out, rows, marched,
+                    decoder.activation, encoding, encoder.n_parts, self.density_parts, params[2],
+                    decoder.trunk_shape, params[3], decoder.color_shape, keep, block_rays,
+                    *stash.arrays, out, rows, marched,
                 )  # fmt: skip
             if (rows >= 0).all():
                 return out, rows, int(marched.sum())
@@ -167,39 +167,40 @@ class VolumeKernels:
         out: np.ndarray,
         rows: np.ndarray,
         d_out: np.ndarray,
-        want_rays: bool,
+        want_points: bool,
         want_features: bool,
         d_params: np.ndarray,
     ) -> tuple[np.ndarray, ...]:
-        """Gradients of origins, directions, ray features, params (3); adds to `d_params`.
+        """Gradients of origins, directions, ray features, params (4); adds to `d_params`.
 
-        Those of rays and of their features are computed only where wanted.
+        Those of rays and frames, and of the rays' features, are computed only where wanted.
         """
         origins, directions, _, ray_features = rays
-        decoder, encoder, blocks = self.decoder, self.encoder, self.encoder.blocks
+        decoder, encoder = self.decoder, self.encoder
         run = specialise(
             render.render_backward,
             **self.shared,
-            encode_backward=blocks.encode_backward,
-            encode_gradient=blocks.encode_gradient,
+            backward_part=encoder.backward_part,
+            gradient_parts=encoder.gradient_parts,
             color_backward=decoder.color_backward,
         )
         threads = len(rows)
-        d_trunk = np.zeros((threads, len(params[1])), settings.dtype)
-        d_color = np.zeros((threads, len(params[2])), settings.dtype)
+        d_frames = np.zeros((threads, *params[1].shape), settings.dtype)
+        d_trunk = np.zeros((threads, len(params[2])), settings.dtype)
+        d_color = np.zeros((threads, len(params[3])), settings.dtype)
         d_features = np.zeros_like(ray_features if want_features else ray_features[:0])
         d_origins, d_directions = np.zeros_like(origins), np.zeros_like(directions)
         with launch():
             run(
                 origins, directions, ray_features, geometry.grid, geometry.march, settings,
-                params[0], encoder.ints, encoder.floats_as(settings.dtype), encoder.n_parts,
-                params[1], decoder.trunk_shape, params[2], decoder.color_shape, *stash.arrays,
-                out, rows, d_out, d_params, d_trunk, d_color, d_features, want_rays, d_origins,
+                encoder.encoding(params[0], params[1]), encoder.n_parts, params[2],
+                decoder.trunk_shape, params[3], decoder.color_shape, *stash.arrays, out, rows,
+                d_out, d_params, d_trunk, d_color, d_features, d_frames, want_points, d_origins,
                 d_directions,
             )  # fmt: skip
         return (
-            d_origins, d_directions, d_features, d_params, d_trunk.sum(axis=0),
-            d_color.sum(axis=0),
+            d_origins, d_directions, d_features, d_params, d_frames.sum(axis=0),
+            d_trunk.sum(axis=0), d_color.sum(axis=0),
         )  # fmt: skip
 
     def __call__(
@@ -207,7 +208,7 @@ class VolumeKernels:
         origins: Float[Tensor, "r 3"],
         directions: Float[Tensor, "r 3"],
         ray_features: Float[Tensor, "r q"],
-        params: tuple[Tensor, Tensor, Tensor],
+        params: tuple[Tensor, Tensor, Tensor, Tensor],
         geometry: Geometry,
         settings: np.ndarray,
         jitter: np.ndarray | None = None,
@@ -217,7 +218,8 @@ class VolumeKernels:
         Args:
             origins, directions: world; directions of unit length.
             ray_features: the direction's harmonics, then any code of the ray.
-            params: the encoder's, the trunk's and the colour head's flat parameters.
+            params: the encoder's flat parameters and its frames [t, 3, 3], the trunk's and the
+                colour head's flat parameters.
             geometry: see `Geometry`, arrays of the parameters' type.
             settings: [stop transmittance, density shift, near scale].
             jitter: [r] in [0, 1), the fraction of a step by which a ray's lattice is shifted.
@@ -299,8 +301,8 @@ class _Render(torch.autograd.Function):
                 out, rows, _ = kernels.run_forward(stash, True, *arguments)
             stash.ticket += 1  # the backward pass overwrites the stash
             gradients = kernels.run_backward(
-                stash, *arguments, out, rows, d_out.contiguous().numpy(), needed[0] or needed[1],
-                needed[2], d_params,
+                stash, *arguments, out, rows, d_out.contiguous().numpy(),
+                needed[0] or needed[1] or needed[4], needed[2], d_params,
             )  # fmt: skip
         needed[3] = needed[3] and direct is None
         tensors = [

@@ -80,7 +80,7 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         kind=nn.Module,
         trust=trust,
         field="decoder",
-        offers={"code_dim": code_dim},
+        offers={"code_dim": code_dim, "summed": getattr(backbone, "summed", None)},
         required={"in_dim": backbone.out_dim},
     )
     field = RadianceField(domain, backbone, decoder)

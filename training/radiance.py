@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -21,6 +21,7 @@ from polyfield.cameras.rays import Rays
 from polyfield.datasets.pixels import PixelSampler, RayBatch
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
+from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 from polyfield.training import losses
 from polyfield.training.evaluation import View, chosen, score, true_view
@@ -176,13 +177,13 @@ class RadianceTask:
             groups.append({**group, "lr_scale": self._rates[name], "sparse": name != "background"})
         return groups
 
-    def grow(self, step: int, progress: float, generator: torch.Generator) -> bool:
+    def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:
         """Let the field change resolution; what changed is kept to be done again on loading."""
         field: Any = getattr(self.renderer, "field", self.renderer)  # splats are their own
         grown = field.grow(step, progress)
         if grown:
             self._growth.append([step, progress])
-        return bool(grown)
+        return list(grown)
 
     def before_step(self, step: int, progress: float, generator: torch.Generator) -> None:
         """Refresh occupancy when due."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from polyfield.fields.backbone import Replacement
 from polyfield.kernels.gradients import direct_gradients
 from polyfield.training.averaging import Average
 from polyfield.training.schedules import Schedule
@@ -16,6 +17,14 @@ from polyfield.training.snapshot import Snapshot, capture, restore_model, restor
 from polyfield.training.task import StepResult, Task
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+
+
+def of_group(group: dict[str, Any], progress: float) -> float:
+    """The factor of a group that learns only for a while: 1 until "hold", 0 from "end" on."""
+    hold, end = group.get("hold", 1.0), group.get("end", 1.0)
+    if progress < hold:
+        return 1.0
+    return max(end - progress, 0.0) / (end - hold) if end > hold else 0.0
 
 
 class NotFinite(ArithmeticError):
@@ -69,8 +78,9 @@ class Stepper:
         Raises:
             NotFinite: before anything is applied.
         """
-        if self.task.grow(step, progress, self.generator):
-            self.follow_growth()
+        replaced = self.task.grow(step, progress, self.generator)
+        if replaced:
+            self.follow_growth(replaced)
         self.task.before_step(step, progress, self.generator)
         result = self.task.loss(step, progress, self.generator)
         loss = result.loss.item()
@@ -81,7 +91,7 @@ class Stepper:
             result.loss.backward()
         factor = self.schedule(step, progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["full_lr"] * factor
+            group["lr"] = group["full_lr"] * factor * of_group(group, progress)
         self.optimizer.step()
         if not self._keeps_gradients:
             self.optimizer.zero_grad(set_to_none=True)
@@ -98,9 +108,16 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         self.restore(before)
 
-    def follow_growth(self) -> None:
-        """Replaced parameters start with fresh moments, the others keep theirs."""
-        before = self.optimizer.state
+    def follow_growth(self, replaced: Sequence[Replacement]) -> None:
+        """Let the optimiser go on with new parameters where it was with the old ones."""
+        before = dict(self.optimizer.state)
+        for old, new, carry in replaced:
+            state = before.pop(old, None)
+            if state:
+                before[new] = {
+                    name: carry(value) if value.shape == old.shape else value
+                    for name, value in state.items()
+                }
         self.optimizer = self._new_optimizer()
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:

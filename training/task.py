@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from polyfield.fields.backbone import Replacement
 
 
 @dataclass
@@ -47,8 +49,8 @@ class Task(Protocol):
         """Groups for the optimiser: "params", "name", and optionally "lr_scale" and "sparse"."""
         ...
 
-    def grow(self, step: int, progress: float, generator: torch.Generator) -> bool:
-        """Change the number of parameters when due; True when any was replaced.
+    def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:
+        """Change the number of parameters when due; those that were replaced.
 
         Whatever decides their shapes must be in `state`.
         """

@@ -11,17 +11,31 @@ from torch import Tensor
 
 from polyfield.cameras import Rays
 from polyfield.fields import (
+    CP,
+    VM,
     Backbone,
     DenseGrid,
     Domain,
     FrequencyEncoding,
     HashGrid,
+    KPlanes,
     RadianceDecoder,
     RadianceField,
+    TriPlane,
 )
 from polyfield.renderers import OccupancyGrid, VolumeRenderer
 
 BOUNDS = torch.tensor([[-1.0, -0.75, -1.25], [1.125, 0.875, 1.0]])
+
+
+FACTORED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "cp": (CP, {"resolution": 9, "density": 4, "color": 8}),
+    "vm": (VM, {"resolution": 7, "density": 12, "color": 24}),
+    "kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16}),
+    "triplane": (TriPlane, {"resolution": 8, "channels": 12}),
+    "tilted": (VM, {"resolution": 7, "density": 24, "color": 48, "transforms": 2}),
+    "tilted_kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16, "transforms": 2}),
+}
 
 
 def backbone_of(name: str, generator: torch.Generator) -> Backbone:
@@ -32,6 +46,11 @@ def backbone_of(name: str, generator: torch.Generator) -> Backbone:
         return grid
     if name == "dense":
         return DenseGrid((6, 5, 7), channels=28, initial=0.5, generator=generator)
+    if name in FACTORED:
+        constructor, settings = FACTORED[name]
+        factored = constructor(generator=generator, **settings)
+        torch.nn.init.normal_(factored.table, std=0.7, generator=generator)
+        return factored
     return FrequencyEncoding(3)
 
 
@@ -63,6 +82,8 @@ def renderer_of(
     generator = torch.Generator().manual_seed(7)
     encoder = backbone_of(backbone, generator)
     arguments = {"shift": 0.5, "generator": generator} | DECODERS[decoder] | (changes or {})
+    if arguments["trunk"] is None and getattr(encoder, "summed", 0):
+        arguments["summed"] = encoder.summed
     head = RadianceDecoder(encoder.out_dim, **arguments)
     with torch.no_grad():  # biases start at zero, where a fault in them would not show
         for flat in (head.trunk, head.color):
@@ -121,6 +142,9 @@ def outcome_of(
         "table": field.params[0], "trunk": field.decoder.trunk, "color": field.decoder.color,
         "origins": origins, "directions": directions, "codes": codes,
     }  # fmt: skip
+    rotations = getattr(field.backbone, "rotations", None)
+    if rotations is not None:
+        inputs["rotations"] = rotations.delta
     inputs = {k: x for k, x in inputs.items() if x is not None and x.requires_grad and x.numel()}
     gradients = torch.autograd.grad(loss, list(inputs.values()))
     result = {name: value.detach() for name, value in values.items()}

@@ -18,6 +18,13 @@ PAIRS = [
     ("dense", "summed_mlp"),
     ("frequency", "trunk_sh"),
     ("frequency", "trunk_mlp"),
+    ("cp", "summed_mlp"),
+    ("vm", "summed_mlp"),
+    ("vm", "trunk_sh"),
+    ("kplanes", "trunk_sh"),
+    ("triplane", "trunk_mlp"),
+    ("tilted", "summed_mlp"),
+    ("tilted_kplanes", "trunk_sh"),
 ]
 
 

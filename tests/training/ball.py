@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polyfield.cameras import Cameras, Rays
 from polyfield.cameras.poses import look_at
 from polyfield.datasets import Images, Scene
+from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 
 
@@ -85,8 +86,8 @@ class Ball(nn.Module):
     def update(self, step: int, generator: torch.Generator | None = None) -> None:
         self.updates.append(step)
 
-    def grow(self, step: int, progress: float) -> bool:
-        return False
+    def grow(self, step: int, progress: float) -> list[Replacement]:
+        return []
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.parameters()), "name": "ball"}]

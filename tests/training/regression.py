@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from polyfield.fields.backbone import Replacement
 from polyfield.training.task import StepResult
 from polyfield.training.trainer import Trainer
 
@@ -59,11 +60,14 @@ class Regression:
         table = self.module.table.detach()
         self.module.table = nn.Parameter(torch.cat([table, table.new_ones(length - len(table))]))
 
-    def grow(self, step: int, progress: float, generator: torch.Generator) -> bool:
+    def grow(self, step: int, progress: float, generator: torch.Generator) -> list[Replacement]:
         if step != self.grow_at:
-            return False
+            return []
+        before = self.module.table
         self.resize(2 * self.width)
-        return True
+        return [
+            Replacement(before, self.module.table, lambda m: torch.cat([m, torch.zeros_like(m)]))
+        ]
 
     def before_step(self, step: int, progress: float, generator: torch.Generator) -> None:
         self.module.seen += torch.randint(3, (), generator=generator)

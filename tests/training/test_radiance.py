@@ -16,6 +16,7 @@ import torch
 from polyfield.cameras.poses import rotation_from_axis_angle
 from polyfield.datasets import Images
 from polyfield.errors import InputError
+from polyfield.fields.backbone import Replacement
 from polyfield.training import metrics
 from polyfield.training.optimizers import Adam
 from polyfield.training.radiance import RadianceTask
@@ -268,11 +269,11 @@ def test_state_goes_through_json(ball: Any) -> None:
 
 def test_growth_is_done_again_on_loading(ball: Any) -> None:
     class Growing(ball.Ball):
-        def grow(self, step: int, progress: float) -> bool:
+        def grow(self, step: int, progress: float) -> list[Replacement]:
             if step not in (4, 9):
-                return False
-            self.tint = torch.nn.Parameter(self.tint.detach().repeat(2))
-            return True
+                return []
+            before, self.tint = self.tint, torch.nn.Parameter(self.tint.detach().repeat(2))
+            return [Replacement(before, self.tint, lambda moment: moment.repeat(2))]
 
     task = RadianceTask(Growing(), ball.ball_scene())
     grown = [task.grow(step, step / 20, generator()) for step in range(12)]

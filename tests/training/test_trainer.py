@@ -108,13 +108,18 @@ def test_growth_keeps_the_moments_of_what_stays(tmp_path: Path, regression: Any)
     task = regression.Regression(grow_at=5)
     trainer = regression.trainer(task, tmp_path, max_steps=5)
     trainer.train()
-    moment = trainer.stepper.optimizer.state[task.module.inner.weight]["exp_avg"].clone()
+    states = trainer.stepper.optimizer.state
+    moment = states[task.module.inner.weight]["exp_avg"].clone()
+    resized = states[task.module.table]["exp_avg"].clone()
     trainer.max_steps = 100
     grown = task.grow(5, 0.5, trainer.stepper.generator)
     assert grown
-    trainer.stepper.follow_growth()
+    trainer.stepper.follow_growth(grown)
     assert torch.equal(trainer.stepper.optimizer.state[task.module.inner.weight]["exp_avg"], moment)
-    assert task.module.table not in trainer.stepper.optimizer.state
+    carried = trainer.stepper.optimizer.state[task.module.table]
+    assert torch.equal(carried["exp_avg"], torch.cat([resized, torch.zeros_like(resized)]))
+    assert carried["exp_avg_sq"].shape == task.module.table.shape
+    assert int(carried["step"]) == 5
     assert any(
         task.module.table is p for g in trainer.stepper.optimizer.param_groups for p in g["params"]
     )

@@ -1,0 +1,10 @@
+"""Factored grids: a scene as products and sums of what lines, planes and volumes hold.
+
+One composition, `FactoredGrid`: factors over some of the coordinates, seen in frames that may be
+learned, combined to features. The families below say which factors, and nothing else.
+"""
+
+from polyfield.fields.factored.families import CP, VM, KPlanes, TriPlane
+from polyfield.fields.factored.grid import FactoredGrid, Part
+
+__all__ = ["CP", "VM", "FactoredGrid", "KPlanes", "Part", "TriPlane"]

@@ -1,0 +1,275 @@
+"""The families of factored grids: which factors, and how they are combined.
+
+    CP        one line per coordinate, multiplied              (TensoRF, Chen et al. 2022, eq. 3)
+    VM        a plane by the line across it, for each plane    (TensoRF, eq. 4)
+    KPlanes   one plane per pair of coordinates, multiplied    (Fridovich-Keil et al. 2023, eq. 2)
+    TriPlane  one plane per pair of coordinates, added         (Chan et al. 2022, section 4)
+
+With `transforms` > 0 the features are shared out among that many learned rotations, and each is the
+TILTED version of itself (Yi et al. 2023); rotations are shared by all levels. Where `density` is
+given, the first features are the density's own, to be summed (TensoRF), and the decoder has no
+trunk; else all features go through the decoder's trunk.
+
+Letters: d coordinates, t transforms, F features of a part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyfield.errors import InputError
+from polyfield.fields.factored.grid import WIDTHS, FactoredGrid
+from polyfield.fields.factored.layout import Factor, Part
+from polyfield.fields.rotations import Rotations
+
+LEAST = 4  # vertices of a factor that is coarse at first
+Axes = tuple[int, ...]
+
+
+class CP(FactoredGrid):
+    """Products of lines (canonical polyadic): the smallest of the factored grids.
+
+    Args:
+        resolution: vertices along a line, or a number for each level.
+        density, color: features of density (0: none of its own) and of the rest, all levels and
+            transforms together.
+        transforms: t; reach: see `Rotations`.
+        deviation: of the initial values.
+        in_dim: coordinates, 1 to 4.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int | Sequence[int] = 300,
+        density: int = 32,
+        color: int = 96,
+        transforms: int = 0,
+        reach: float = 1.0,
+        deviation: float = 0.2,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        products = [tuple((a,) for a in range(in_dim))]
+        super().__init__(
+            **_composed(products, resolution, density, color, transforms, reach, in_dim, generator),
+            initial=_normal(deviation),
+            **more,
+        )
+
+    @property
+    def summed(self) -> int:
+        """How many of the first features add up to the density."""
+        return _summed(self)
+
+
+class VM(FactoredGrid):
+    """Planes by the lines across them (vector-matrix); in 4-D planes by planes.
+
+    Args:
+        resolution: vertices along an axis, or a number for each level.
+        density, color: features of density (0: none of its own) and of the rest, all modes, levels
+            and transforms together.
+        transforms: t; reach: see `Rotations`.
+        deviation: of the initial values.
+        in_dim: coordinates, 2 to 4.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int | Sequence[int] = 128,
+        density: int = 24,
+        color: int = 72,
+        transforms: int = 0,
+        reach: float = 1.0,
+        deviation: float = 0.1,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        if in_dim < 2:
+            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for VM")
+        planes = [(0,)] if in_dim == 2 else list(combinations(range(in_dim), 2))
+        products = [
+            (plane, tuple(a for a in range(in_dim) if a not in plane))
+            for plane in planes
+            if in_dim < 4 or 0 in plane  # each pair of complementary planes once
+        ]
+        super().__init__(
+            **_composed(products, resolution, density, color, transforms, reach, in_dim, generator),
+            initial=_normal(deviation),
+            **more,
+        )
+
+    @property
+    def summed(self) -> int:
+        """How many of the first features add up to the density."""
+        return _summed(self)
+
+
+class KPlanes(FactoredGrid):
+    """Products of all planes of two coordinates, at several resolutions.
+
+    Args:
+        resolution: vertices along an axis of space, a number for each level.
+        channels: features of all levels and transforms together.
+        time_resolution: vertices along the fourth coordinate, at every level.
+        transforms: t; reach: see `Rotations`.
+        in_dim: coordinates, 2 to 4. Planes of space begin in [0.1, 0.5], those with time at 1, so
+            that a scene that stands still is where learning starts.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int | Sequence[int] = (64, 128, 256),
+        channels: int = 48,
+        time_resolution: int = 64,
+        transforms: int = 0,
+        reach: float = 1.0,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        if in_dim < 2:
+            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for K-Planes")
+        products = [tuple(combinations(range(in_dim), 2))]
+        composed = _composed(
+            products, resolution, 0, channels, transforms, reach, in_dim, generator,
+            time_resolution=time_resolution,
+        )  # fmt: skip
+
+        def initial(
+            shape: tuple[int, int], factor: Factor, generator: torch.Generator | None
+        ) -> Tensor:
+            if 3 in factor.axes:
+                return torch.ones(shape)
+            return torch.empty(shape).uniform_(0.1, 0.5, generator=generator)
+
+        super().__init__(**composed, initial=initial, **more)
+
+
+class TriPlane(FactoredGrid):
+    """Sums of all planes of two coordinates.
+
+    Args:
+        resolution: vertices along an axis, or a number for each level.
+        channels: features of all levels and transforms together.
+        transforms: t; reach: see `Rotations`.
+        deviation: of the initial values.
+        in_dim: coordinates, 2 to 4.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int | Sequence[int] = 256,
+        channels: int = 32,
+        transforms: int = 0,
+        reach: float = 1.0,
+        deviation: float = 0.1,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        if in_dim < 2:
+            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for tri-planes")
+        products = [tuple(combinations(range(in_dim), 2))]
+        super().__init__(
+            **_composed(
+                products, resolution, 0, channels, transforms, reach, in_dim, generator,
+                reduction="sum",
+            ),
+            initial=_normal(deviation),
+            **more,
+        )  # fmt: skip
+
+
+def _summed(grid: FactoredGrid) -> int:
+    return (grid.density_parts or 0) * grid.features
+
+
+def _composed(
+    products: Sequence[tuple[Axes, ...]],
+    resolution: int | Sequence[int],
+    density: int,
+    color: int,
+    transforms: int,
+    reach: float,
+    in_dim: int,
+    generator: torch.Generator | None,
+    *,
+    reduction: str = "product",
+    time_resolution: int | None = None,
+) -> dict[str, Any]:
+    """The arguments of `FactoredGrid` for these products of factors.
+
+    Args:
+        products: the axes of each factor, for each product.
+        resolution, density, color, transforms, reach, in_dim: of the families above.
+        time_resolution: along the fourth coordinate, where it has its own.
+    """
+    levels = [resolution] if isinstance(resolution, int) else list(resolution)
+    if transforms < 0 or not levels:
+        raise InputError(
+            field="field.transforms" if levels else "field.resolution",
+            found=transforms if levels else resolution,
+            expected="0 or more" if levels else "a number for each level",
+        )
+    shares = len(products) * len(levels) * max(transforms, 1)
+    for name, columns in (("density", density), ("color", color)):
+        if columns < 0 or columns % shares or density + color == 0:
+            raise InputError(
+                field=f"field.{name}" if name == "density" or density else "field.channels",
+                found=columns,
+                expected=f"a multiple of {shares}: {len(products)} products x {len(levels)} levels"
+                f" x {max(transforms, 1)} transforms",
+            )
+    each = math.gcd(density // shares, color // shares)
+    features = next(width for width in WIDTHS if each % width == 0)
+
+    def parts(share: float) -> list[Part]:
+        made = []
+        for columns in (density, color):
+            for frame in range(max(transforms, 1)):
+                for finest in levels:
+                    count = max(round(finest * share), min(LEAST, finest))
+                    for product in products:
+                        factors = tuple(
+                            Factor(axes, tuple(_count(a, count, time_resolution) for a in axes))
+                            for axes in product
+                        )
+                        part = Part(factors, reduction, frame)
+                        made += [part] * (columns // shares // features)
+        return made
+
+    rotations = Rotations(transforms, in_dim, reach, generator) if transforms else None
+    return {
+        "parts": parts,
+        "features": features,
+        "in_dim": in_dim,
+        "rotations": rotations,
+        "density_parts": density // features or None,
+        "generator": generator,
+    }
+
+
+def _count(axis: int, count: int, time_resolution: int | None) -> int:
+    return time_resolution if axis == 3 and time_resolution is not None else count
+
+
+def _normal(deviation: float) -> Any:
+    def initial(
+        shape: tuple[int, int], factor: Factor, generator: torch.Generator | None
+    ) -> Tensor:
+        return torch.empty(shape).normal_(0, deviation, generator=generator)
+
+    return initial

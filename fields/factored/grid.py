@@ -1,0 +1,191 @@
+"""The one composition that all factored grids are: factors x projections x reduction.
+
+Letters: n points, d coordinates, c features, F features of a part, t rotations, p parameters.
+
+Penalties are those of the papers: TV, the mean squared difference of neighbours (TensoRF,
+K-Planes); L1, the mean magnitude (TensoRF on density); group sparsity, the root mean square of each
+factor (TILTED's "l12").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.errors import InputError
+from polyfield.fields.backbone import Backbone, Replacement
+from polyfield.fields.factored.layout import Factor, Layout, Part
+from polyfield.fields.rotations import Rotations
+from polyfield.kernels.encode import EncoderKernels
+from polyfield.kernels.factors import factor_blocks
+from polyfield.kernels.factors_reference import factors_reference
+
+Initial = Callable[[tuple[int, int], Factor, torch.Generator | None], Tensor]
+Parts = Callable[[float], Sequence[Part]]
+
+WIDTHS = (16, 8, 4, 2, 1)  # features of a part: as wide as a vector register
+
+
+class FactoredGrid(Backbone):
+    """Features that are products and sums of lattices over some of the coordinates.
+
+    Args:
+        parts: the parts by the share of the full resolution, in (0, 1]; their number, factors and
+            frames must not depend on it.
+        features: F; in_dim: coordinates.
+        initial: what a factor holds at first, of the shape [vertices, F] that it is told.
+        rotations: the frames that parts see points in, if any.
+        coarse: share of the full resolution to begin with.
+        upsample: shares of the training at which resolution rises, evenly in its logarithm.
+        tv, l1, sparsity: weights of the penalties.
+        density_parts: parts that alone the density needs, where it is their sum.
+        rotation_lr: learning rate of the rotations relative to the optimiser's; 0: they are fixed.
+        rotation_hold, rotation_end: shares of the training until which they learn at that rate, and
+            after which they are fixed.
+        generator: source of the initial values.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        features: int,
+        in_dim: int,
+        initial: Initial,
+        *,
+        rotations: Rotations | None = None,
+        coarse: float = 1.0,
+        upsample: Sequence[float] = (),
+        tv: float = 0.0,
+        l1: float = 0.0,
+        sparsity: float = 0.0,
+        density_parts: int | None = None,
+        rotation_lr: float = 0.5,
+        rotation_hold: float = 0.2,
+        rotation_end: float = 0.5,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        _check_schedule(coarse, upsample, rotation_hold, rotation_end)
+        self._parts, self._coarse, self._upsample = parts, coarse, sorted(upsample)
+        layout = Layout(parts(coarse if self._upsample else 1.0), features)
+        super().__init__(in_dim=in_dim, out_dim=len(layout.parts) * features)
+        self.features, self.layout, self.density_parts = features, layout, density_parts
+        self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity}
+        for name, weight in self.weights.items():
+            if weight < 0:
+                raise InputError(field=f"field.{name}", found=weight, expected="0 or more")
+        self.risen = 0
+        values = []
+        for part in layout.parts:
+            for factor in part.factors:
+                shape = (factor.vertices, features)
+                values.append(initial(shape, factor, generator).reshape(-1))
+        self.table = nn.Parameter(torch.cat(values).float())
+        self.rotations = rotations
+        self._rotation_rate = (rotation_lr, rotation_hold, rotation_end)
+        self.kernels = self._kernels()
+
+    def _kernels(self) -> EncoderKernels:
+        layout = self.layout
+        frame_of = None
+        if self.rotations is not None:
+            frame_of = np.array([part.frame for part in layout.parts])
+        return EncoderKernels(
+            factor_blocks(self.features),
+            layout.ints,
+            layout.floats,
+            len(layout.parts),
+            self.out_dim,
+            self.in_dim,
+            frame_of,
+        )
+
+    @property
+    def params(self) -> nn.Parameter:
+        return self.table
+
+    @property
+    def frames(self) -> Float[Tensor, "t d d"]:
+        if self.rotations is None:
+            return self.table.new_zeros(0, self.in_dim, self.in_dim)
+        return self.rotations.frames().to(self.table.dtype)
+
+    def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
+        assert self.kernels is not None
+        return factors_reference(x, self.table, self.frames, self.kernels, self.features)
+
+    def grow(self, step: int, progress: float) -> list[Replacement]:
+        """Fold what the rotations have learned; raise the resolution when due."""
+        if self.rotations is not None:
+            self.rotations.fold()
+        risen = sum(share <= progress for share in self._upsample)
+        if risen <= self.risen:
+            return []
+        self.risen = risen
+        share = self._coarse ** (1 - risen / len(self._upsample))
+        old, new = self.layout, Layout(self._parts(share), self.features)
+        before = self.table
+        with torch.no_grad():
+            self.table = nn.Parameter(old.resized(before, new).contiguous())
+        self.layout = new
+        self.kernels = self._kernels()
+
+        def carry(moment: Tensor) -> Tensor:
+            return old.resized(moment, new).contiguous()
+
+        return [Replacement(before, self.table, carry)]
+
+    def regularization(self) -> Tensor:
+        """The weighted penalties."""
+        total = torch.zeros((), dtype=self.table.dtype)
+        if not any(self.weights.values()):
+            return total
+        views = self.layout.views(self.table)
+        if self.weights["tv"]:
+            total = total + self.weights["tv"] * total_variation(views)
+        if self.weights["l1"]:
+            share = self.density_parts or len(self.layout.parts)
+            factors = sum(len(part.factors) for part in self.layout.parts[:share])
+            magnitude = torch.stack([values.abs().mean() for _, values in views[:factors]]).mean()
+            total = total + self.weights["l1"] * magnitude
+        if self.weights["sparsity"]:
+            sizes = torch.stack([values.square().mean().sqrt() for _, values in views])
+            total = total + self.weights["sparsity"] * sizes.mean()
+        return total
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The grid, and the rotations with a rate of their own."""
+        # A penalty moves entries that no point has met.
+        met = not any(self.weights.values())
+        groups: list[dict[str, Any]] = [
+            {"params": [self.table], "name": "grid", "lr_scale": 1.0, "sparse": met}
+        ]
+        rate, hold, end = self._rotation_rate
+        if self.rotations is not None and rate > 0:
+            group = {"params": [self.rotations.delta], "name": "rotations", "sparse": False}
+            groups.append({**group, "lr_scale": rate, "hold": hold, "end": end})
+        return groups
+
+
+def total_variation(views: Sequence[tuple[Factor, Tensor]]) -> Tensor:
+    """The mean over factors of the mean squared difference between neighbours."""
+    terms = []
+    for factor, values in views:
+        for axis in range(len(factor.axes)):
+            terms.append(values.diff(dim=axis).square().mean())
+    return torch.stack(terms).mean()
+
+
+def _check_schedule(coarse: float, upsample: Sequence[float], hold: float, end: float) -> None:
+    if not 0 < coarse <= 1:
+        raise InputError(field="field.coarse", found=coarse, expected="above 0, at most 1")
+    if any(not 0 < share < 1 for share in upsample):
+        raise InputError(field="field.upsample", found=list(upsample), expected="between 0 and 1")
+    if not 0 <= hold <= end <= 1:
+        raise InputError(
+            field="field.rotation_end", found=[hold, end], expected="0 <= hold <= end <= 1"
+        )

@@ -1,0 +1,107 @@
+"""Parts of a backbone that see points in frames of their own.
+
+What a point is to a part is y = 1/2 + A_t (x - 1/2), with A_t the matrix of the part's frame: a
+rotation about the middle of the unit cube, perhaps scaled (TILTED, Yi et al. 2023, section 3). A
+backbone without frames sees points as they are. Block functions know nothing of it; whatever calls
+them goes through here, so that every backbone may be turned, and learn how.
+
+Letters: n points, d dimensions, t frames. The templates below are bound to block functions by
+`kernels.encode`; an `Encoding` is a backbone as they read it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from polyfield.kernels.blocks import Block, block, unbound
+
+encode: Block = unbound
+encode_backward: Block = unbound
+encode_gradient: Block = unbound
+
+
+class Encoding(NamedTuple):
+    """A backbone's arrays.
+
+    Args:
+        params: [p]; ints, floats: what its block functions read.
+        frames: [t, d, d], none for t = 0; frame_of: [parts] which of them a part sees points in.
+    """
+
+    params: np.ndarray
+    frames: np.ndarray
+    frame_of: np.ndarray
+    ints: np.ndarray
+    floats: np.ndarray
+
+
+@block
+def into_frame(columns, matrix, turned):  # type: ignore[no-untyped-def]
+    """turned [d, n] = 1/2 + matrix (columns - 1/2)."""
+    d, n = columns.shape
+    half = columns.dtype.type(0.5)
+    for a in range(d):
+        for j in range(n):
+            turned[a, j] = half
+        for b in range(d):
+            for j in range(n):
+                turned[a, j] += matrix[a, b] * (columns[b, j] - half)
+
+
+@block
+def out_of_frame(columns, matrix, d_turned, d_x, d_matrix):  # type: ignore[no-untyped-def]
+    """Add the gradients of `into_frame` to d_x [d, n] and d_matrix [d, d]."""
+    d, n = columns.shape
+    half = columns.dtype.type(0.5)
+    for a in range(d):
+        for b in range(d):
+            total = columns.dtype.type(0)
+            for j in range(n):
+                d_x[b, j] += matrix[a, b] * d_turned[a, j]
+                total += d_turned[a, j] * (columns[b, j] - half)
+            d_matrix[a, b] += total
+
+
+def encode_parts(columns, first, last, encoding, out):  # type: ignore[no-untyped-def]
+    """Features of parts first..last of points columns [d, n] into out [n, c]."""
+    params, frames, frame_of, ints, floats = encoding
+    if frames.shape[0] == 0:
+        for part in range(first, last):
+            encode(part, columns, params, ints, floats, out)
+        return
+    turned = np.empty_like(columns)
+    current = -1
+    for part in range(first, last):
+        if frame_of[part] != current:
+            current = frame_of[part]
+            into_frame(columns, frames[current], turned)
+        encode(part, turned, params, ints, floats, out)
+
+
+def backward_part(part, columns, d_out, encoding, d_params):  # type: ignore[no-untyped-def]
+    """Add one part's gradient to `d_params`, for d_out [n, c]."""
+    params, frames, frame_of, ints, floats = encoding
+    if frames.shape[0] == 0:
+        encode_backward(part, columns, d_out, params, ints, floats, d_params)
+        return
+    turned = np.empty_like(columns)
+    into_frame(columns, frames[frame_of[part]], turned)
+    encode_backward(part, turned, d_out, params, ints, floats, d_params)
+
+
+def gradient_parts(columns, d_out, n_parts, encoding, d_x, d_frames):  # type: ignore[no-untyped-def]
+    """Add the gradients of the points to d_x [d, n] and of the frames to d_frames [t, d, d]."""
+    params, frames, frame_of, ints, floats = encoding
+    if frames.shape[0] == 0:
+        for part in range(n_parts):
+            encode_gradient(part, columns, d_out, params, ints, floats, d_x)
+        return
+    turned, d_turned = np.empty_like(columns), np.empty_like(columns)
+    for part in range(n_parts):
+        t = frame_of[part]
+        into_frame(columns, frames[t], turned)
+        d_turned[:] = 0
+        encode_gradient(part, turned, d_out, params, ints, floats, d_turned)
+        out_of_frame(columns, frames[t], d_turned, d_x, d_frames[t])
