@@ -1,0 +1,166 @@
+"""Factored grids: what the families are made of, how they grow, what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from polyfield.errors import InputError
+from polyfield.fields import CP, VM, FactoredGrid, KPlanes, TriPlane
+
+FAMILIES: list[tuple[Any, dict[str, Any]]] = [
+    (CP, {"density": 4, "color": 8}),
+    (VM, {"density": 6, "color": 12}),
+    (KPlanes, {"channels": 8}),
+    (TriPlane, {"channels": 8}),
+]
+
+
+def points(n: int = 200, d: int = 3) -> torch.Tensor:
+    return torch.rand(n, d, generator=torch.Generator().manual_seed(0))
+
+
+def axes_of(grid: FactoredGrid) -> list[list[tuple[int, ...]]]:
+    return [[factor.axes for factor in part.factors] for part in grid.layout.parts]
+
+
+def test_the_papers_factors() -> None:
+    vm = VM(resolution=8, density=3, color=3)
+    assert axes_of(vm)[:3] == [[(0, 1), (2,)], [(0, 2), (1,)], [(1, 2), (0,)]]
+    assert axes_of(CP(resolution=8, density=1, color=1))[0] == [(0,), (1,), (2,)]
+    assert axes_of(KPlanes(resolution=8, channels=1))[0] == [(0, 1), (0, 2), (1, 2)]
+    hexplane = VM(resolution=8, density=0, color=3, in_dim=4)
+    assert axes_of(hexplane) == [[(0, 1), (2, 3)], [(0, 2), (1, 3)], [(0, 3), (1, 2)]]
+    assert len(axes_of(KPlanes(resolution=8, channels=1, in_dim=4))[0]) == 6
+
+
+def test_the_papers_numbers_of_parameters() -> None:
+    """TensoRF's VM-192 at 300^3 and K-Planes' static Blender model."""
+    vm = VM(resolution=300, density=48, color=144)
+    assert vm.table.numel() == 192 * (300**2 + 300)
+    planes = KPlanes(resolution=(128, 256, 512), channels=96)
+    assert planes.table.numel() == 3 * 32 * (128**2 + 256**2 + 512**2)
+
+
+def test_rotations_cost_no_parameters_but_their_own() -> None:
+    plain, tilted = (VM(resolution=8, transforms=t) for t in (0, 4))
+    assert plain.table.shape == tilted.table.shape
+    assert plain.out_dim == tilted.out_dim
+    assert sum(p.numel() for p in tilted.parameters()) - plain.table.numel() == 4 * 3
+
+
+def test_a_time_plane_begins_at_one() -> None:
+    """So a K-Planes scene begins as one that stands still."""
+    grid = KPlanes(resolution=(4, 8), channels=8, in_dim=4, time_resolution=6)
+    x = points(50, 4)
+    later = torch.cat([x[:, :3], torch.rand(50, 1)], dim=1)
+    torch.testing.assert_close(grid(x), grid(later))
+    assert [f.counts for f in grid.layout.parts[0].factors] == [
+        (4, 4), (4, 4), (4, 6), (4, 4), (4, 6), (4, 6)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "arguments"), FAMILIES)
+def test_growing_keeps_what_is_seen_where_vertices_stay(
+    family: Any, arguments: dict[str, Any]
+) -> None:
+    """From 5 to 9 vertices every old vertex stays: factors are linear between them, and so equal
+    at both resolutions; only their products differ in between."""
+    grid = family(resolution=9, coarse=5 / 9, upsample=[0.5], **arguments)
+    lattice = torch.cartesian_prod(*[torch.linspace(0, 1, 5)] * 3)
+    before, old = grid(lattice).detach(), grid.table
+    assert grid.grow(0, 0.0) == []
+    (replaced,) = grid.grow(10, 0.5)
+    assert grid.grow(11, 0.6) == []
+    assert replaced.old is old
+    assert replaced.new is grid.table
+    assert grid.table.numel() > old.numel()
+    torch.testing.assert_close(grid(lattice), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(replaced.carry(old.detach()), grid.table.detach())
+    whole = family(resolution=9, **arguments)
+    assert whole.table.shape == grid.table.shape
+
+
+def test_resolution_rises_evenly_in_its_logarithm() -> None:
+    grid = VM(resolution=160, density=3, color=3, coarse=0.25, upsample=[0.2, 0.4])
+    seen = []
+    for progress in (0.0, 0.2, 0.4, 0.9):
+        grid.grow(0, progress)
+        seen.append(grid.layout.parts[0].factors[0].counts[0])
+    assert seen == [40, 80, 160, 160]
+
+
+def test_a_late_grow_does_all_that_was_missed() -> None:
+    grid = VM(resolution=16, density=3, color=3, coarse=0.25, upsample=[0.2, 0.4])
+    assert len(grid.grow(0, 0.5)) == 1
+    assert grid.layout.parts[0].factors[0].counts == (16, 16)
+
+
+def test_penalties_are_those_of_their_definitions() -> None:
+    grid = KPlanes(resolution=(4,), channels=2, tv=1.0)
+    with torch.no_grad():
+        grid.table.fill_(3.0)
+    assert float(grid.regularization().detach()) == 0.0
+    magnitude = KPlanes(resolution=(4,), channels=2, l1=0.5)
+    with torch.no_grad():
+        magnitude.table.fill_(-3.0)
+    assert float(magnitude.regularization().detach()) == pytest.approx(1.5)
+    sparse = KPlanes(resolution=(4,), channels=2, sparsity=2.0)
+    with torch.no_grad():
+        sparse.table.fill_(-3.0)
+    assert float(sparse.regularization().detach()) == pytest.approx(6.0)
+    slope = VM(resolution=(5,), density=0, color=3, tv=1.0)
+    with torch.no_grad():
+        for factor, values in slope.layout.views(slope.table):
+            rising = torch.arange(5.0)
+            values.copy_(rising.view(5, *[1] * len(factor.axes)).expand(values.shape))
+    # Planes rise along one of their axes alone: a mean over 3 planes x 2 axes and 3 lines.
+    assert float(slope.regularization().detach()) == pytest.approx((3 + 3) / 9)
+
+
+def test_l1_is_of_the_density_alone() -> None:
+    grid = VM(resolution=4, density=3, color=3, l1=1.0)
+    grid.regularization().backward()
+    views = grid.layout.views(grid.table.grad)  # type: ignore[arg-type]
+    touched = [bool(values.any()) for _, values in views]
+    assert touched == [True] * 6 + [False] * 6
+
+
+@pytest.mark.parametrize(("family", "arguments"), FAMILIES)
+def test_tilted_fields_are_made_of_what_they_say(family: Any, arguments: dict[str, Any]) -> None:
+    arguments = {name: 2 * value for name, value in arguments.items()}
+    grid = family(resolution=5, transforms=2, **arguments)
+    assert {part.frame for part in grid.layout.parts} == {0, 1}
+    groups = {group["name"]: group for group in grid.parameter_groups()}
+    assert groups["rotations"]["params"] == [grid.rotations.delta]
+    assert not groups["rotations"]["sparse"]
+    fixed = family(resolution=5, transforms=2, rotation_lr=0.0, **arguments)
+    assert [group["name"] for group in fixed.parameter_groups()] == ["grid"]
+
+
+@pytest.mark.parametrize(
+    ("family", "arguments", "field"),
+    [
+        (VM, {"density": 4}, "density"),
+        (VM, {"color": 71}, "color"),
+        (VM, {"transforms": 5}, "density"),
+        (KPlanes, {"channels": 10}, "channels"),
+        (VM, {"transforms": -1}, "transforms"),
+        (VM, {"resolution": 1}, "resolution"),
+        (VM, {"resolution": []}, "resolution"),
+        (VM, {"in_dim": 1}, "in_dim"),
+        (CP, {"in_dim": 1, "transforms": 1}, "transforms"),
+        (VM, {"upsample": [1.5]}, "upsample"),
+        (VM, {"coarse": 0.0}, "coarse"),
+        (VM, {"tv": -1.0}, "tv"),
+        (VM, {"rotation_hold": 0.9, "rotation_end": 0.5}, "rotation_end"),
+        (VM, {"density": 0, "color": 0}, "density"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(
+    family: Any, arguments: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InputError, match=rf"field\.{field}"):
+        family(**arguments)
