@@ -12,14 +12,16 @@ their cameras alone:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from polyfield.cameras.poses import meeting_point
+from polyfield.cameras.similarity import apply_similarity
 from polyfield.datasets.capture import Capture
 
 SAME_WAY = 0.93  # the mean of unit optical axes is longer than this: they look forward
@@ -47,6 +49,20 @@ class Placed:
     unbounded: bool
     near_far: tuple[float, float]
     points: Float[Tensor, "m 3"] | None
+
+
+def turned(placed: Placed, seed: int) -> Placed:
+    """The same, turned about the middle of its box by a rotation drawn uniformly with this seed."""
+    middle = placed.bounds.double().mean(dim=0)
+    turn = torch.eye(4, dtype=torch.float64)
+    turn[:3, :3] = torch.from_numpy(Rotation.random(random_state=seed).as_matrix())
+    turn[:3, 3] = middle - turn[:3, :3] @ middle
+    points = placed.points
+    return replace(
+        placed,
+        world_from_source=turn @ placed.world_from_source,
+        points=None if points is None else apply_similarity(turn, points),
+    )
 
 
 def normalise(capture: Capture, cut_out: bool) -> Placed:

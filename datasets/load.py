@@ -18,7 +18,7 @@ from polyfield.datasets.capture import Capture
 from polyfield.datasets.colmap import load_colmap
 from polyfield.datasets.detect import FORMATS, PROCEDURAL, check_readable, detect_format
 from polyfield.datasets.folder import load_folder
-from polyfield.datasets.frame import normalise
+from polyfield.datasets.frame import normalise, turned
 from polyfield.datasets.llff import load_llff
 from polyfield.datasets.resolution import parse_downscale
 from polyfield.datasets.scene import BACKGROUNDS, Scene
@@ -68,6 +68,7 @@ def load_scene(
     split: str = "auto",
     background: str = "auto",
     min_images: int = 2,
+    rotate: int | None = None,
 ) -> Scene:
     """Read a data set.
 
@@ -81,6 +82,8 @@ def load_scene(
             on it (`auto` is white where there is alpha, else none). `ignore`: transparent pixels
             say nothing and are masked out. `none`: alpha is dropped.
         min_images: how many images there must be.
+        rotate: turns the scene about the middle of its box, by a rotation drawn with this seed, to
+            see what depends on the axes.
 
     Raises:
         InputError: naming file, field, what was found and what was expected.
@@ -98,13 +101,21 @@ def load_scene(
     _check_frames(capture, min_images)
     stacks = open_stacks(capture, factor, background)
     splits = split_images(capture.names, split, capture.splits, capture.source)
-    return _scene(capture, stacks, splits, background)
+    if rotate is not None and not 0 <= rotate < 1 << 32:
+        raise InputError(field="rotate", found=rotate, expected="a seed from 0 to 2^32 - 1")
+    return _scene(capture, stacks, splits, background, rotate)
 
 
 def _scene(
-    capture: Capture, stacks: Stacks, splits: dict[str, torch.Tensor], background: str
+    capture: Capture,
+    stacks: Stacks,
+    splits: dict[str, torch.Tensor],
+    background: str,
+    rotate: int | None,
 ) -> Scene:
     placed = normalise(capture, stacks.cut_out)
+    if rotate is not None:
+        placed = turned(placed, rotate)
     auto = "white" if stacks.cut_out else "none"
     meaning = {"auto": auto, "ignore": "none"}.get(background, background)
     return Scene(

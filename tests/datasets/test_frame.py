@@ -14,6 +14,7 @@ from polyfield.cameras import Cameras
 from polyfield.cameras.poses import look_at
 from polyfield.datasets.capture import Capture
 from polyfield.datasets.frame import normalise
+from polyfield.datasets.load import load_scene
 
 UP = torch.tensor([0.0, 0.0, 1.0]).double()
 
@@ -177,3 +178,24 @@ def test_near_follows_the_points():
     placed = normalise(capture_of(inward(), points=points, point_views=views), cut_out=False)
     assert 0.25 < placed.near_far[0] < 0.5
     assert np.abs(placed.points.numpy()).max() < 1
+
+
+def test_a_turned_scene_is_the_same_one_turned() -> None:
+    """Cameras and contents turn together about the middle, and the way back knows of it."""
+    straight = load_scene("procedural")
+    scene, again, other = (load_scene("procedural", rotate=seed) for seed in (3, 3, 4))
+    assert torch.equal(scene.source_from_world, again.source_from_world)
+    assert not torch.allclose(scene.source_from_world, other.source_from_world)
+    assert torch.equal(scene.bounds, straight.bounds)
+    back = scene.source_from_world @ torch.linalg.inv(straight.source_from_world)
+    gram = back[:3, :3].T @ back[:3, :3]
+    torch.testing.assert_close(gram, torch.eye(3).double())
+    middle = scene.bounds.double().mean(dim=0)
+    torch.testing.assert_close(back[:3, :3] @ middle + back[:3, 3], middle)
+    poses = [s.cameras.world_from_camera.double() for s in (scene, straight)]
+    turned = back[:3, :3] @ poses[0][:, :, :3]
+    torch.testing.assert_close(turned, poses[1][:, :, :3], rtol=0, atol=1e-6)
+    assert scene.normals is not None
+    assert straight.normals is not None
+    a, b = (torch.as_tensor(s.normals[0]).double() for s in (scene, straight))
+    torch.testing.assert_close(a @ back[:3, :3].T, b, rtol=0, atol=1e-5)
