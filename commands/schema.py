@@ -34,6 +34,8 @@ OPTIONAL: dict[str, Any] = {
     "renderer.near": 1.0,
     "renderer.far": 1.0,
     "domain.bounds": [],
+    "dataset.rotate": 1,
+    "decoder.summed": 1,
     "limit": 1,
 }
 

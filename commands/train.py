@@ -149,6 +149,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
     """
     from polyfield.datasets.load import load_scene
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
+    from polyfield.training.bottleneck import find_rotations, take_rotations, weakened
     from polyfield.training.progress import Display
     from polyfield.training.renderer_choice import chosen_renderer
     from polyfield.training.runs import new_run
@@ -161,12 +162,20 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
     config["trust"] = [*config["trust"], *backbones.trusted()]
     scene = load_scene(**config["dataset"])
     config["renderer"] = chosen_renderer(config["renderer"], scene)
+    weak = weakened(config) if budget["bottleneck"] else None
+    if weak is not None:  # what it finds stays
+        config["field"] = {**config["field"], "rotation_lr": 0.0}
     task = build_task(config, scene)
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)
     trainer = build_trainer(config, task, folder, display=Display())
     with new_run(folder, {**config, "run": str(folder)}, scene):
         print_scene(scene, folder)
+        if weak is not None:
+            rotations = find_rotations(weak, scene, Display())
+            if rotations is None:
+                raise KeyboardInterrupt
+            take_rotations(task, rotations)
         yield trainer, scene, folder
 
 

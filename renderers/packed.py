@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from polyfield.kernels.choice import plain
 from polyfield.kernels.packed import march_packed
 from polyfield.kernels.packed_reference import march_reference
+from polyfield.kernels.volume import Geometry
 from polyfield.renderers.shade import shade
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ def render_packed(
     directions: Float[Tensor, "r 3"],
     ray_features: Float[Tensor, "r q"],
     jitter: Float[Tensor, " r"],
+    geometry: Geometry,
 ) -> tuple[Float[Tensor, "r 6"], int]:
     """What `kernels.volume.VolumeKernels` computes, and how many samples were marched."""
     field = renderer.field
     by_torch = plain(origins)
-    dtype = np.dtype(str(origins.dtype).removeprefix("torch."))
     march = march_reference if by_torch else march_packed
-    samples = march(origins.detach(), directions.detach(), jitter, renderer.geometry(dtype))
+    samples = march(origins.detach(), directions.detach(), jitter, geometry)
     density = None
     if not by_torch and len(samples.t):
         with torch.no_grad():

@@ -36,8 +36,10 @@ class VolumeRenderer(nn.Module):
     Args:
         field: the radiance field.
         occupancy: the estimator over the same domain.
-        step: marching step, world units.
+        step: marching step, world units, while training.
         cone: growth of the step with distance; 0 for a constant step.
+        fine: share of both that is taken in pictures. Training shifts its samples by random parts
+            of a step, so that long ones do not show; a picture is taken once.
         near, far: distances along a ray between which samples lie.
         stop: transmittance below which a ray ends.
         gradient_near: distance below which samples' gradients are scaled by (t / distance)^2, so
@@ -55,22 +57,26 @@ class VolumeRenderer(nn.Module):
         far: float = 1e3,
         stop: float = 1e-3,
         gradient_near: float = 0.0,
+        fine: float = 0.7,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
+        if not 0.05 <= fine <= 1:
+            raise InputError(field="renderer.fine", found=fine, expected="0.05 to 1")
         if not (step > 0 and 0 <= near < far < math.inf and cone >= 0 and 0 <= stop < 1):
             raise InputError(
                 field="renderer",
                 found=f"step {step}, near {near}, far {far}, cone {cone}, stop {stop}",
                 expected="step > 0, 0 <= near < far, far finite, cone >= 0, 0 <= stop < 1",
             )
-        if (far - near) / max(step, cone * far) > 1 << 22:  # marching counts steps in float32
+        # Marching counts steps in float32.
+        if (far - near) / (fine * max(step, cone * far)) > 1 << 22:
             raise InputError(
                 field="renderer.step", found=step, expected="at least (far - near) / 4 million"
             )
         check_backend(backend)
         self.field, self.occupancy = field, occupancy
-        self.step, self.cone, self.near, self.far = step, cone, near, far
+        self.step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
         self.stop, self.gradient_near, self.backend = stop, gradient_near, backend
 
     @property
@@ -78,13 +84,18 @@ class VolumeRenderer(nn.Module):
         """Whether batches run as one fused operation."""
         return runs_fused(self.backend, self.field)
 
-    def geometry(self, dtype: np.dtype) -> Geometry:
-        """Where samples are taken, as the kernels read it."""
+    def geometry(self, dtype: np.dtype, share: float = 1.0) -> Geometry:
+        """Where samples are taken, as the kernels read it.
+
+        Args:
+            share: of the training's steps.
+        """
         grid, domain = self.occupancy, self.field.domain
         lower, upper = domain.bounds.double().numpy()
         clip = grid.clip.double().numpy().ravel()
-        step = [self.near, self.far, self.step, self.cone, 1e9 if self.cone else self.step]
-        march = np.concatenate([lower, 1 / (upper - lower), clip, step]).astype(dtype)
+        step, cone = share * self.step, share * self.cone
+        steps = [self.near, self.far, step, cone, 1e9 if cone else step]
+        march = np.concatenate([lower, 1 / (upper - lower), clip, steps]).astype(dtype)
         return Geometry(np.array([domain.code, grid.resolution]), march, grid.distances.numpy())
 
     def forward(
@@ -109,6 +120,8 @@ class VolumeRenderer(nn.Module):
         if generator is not None:
             jitter = torch.rand(r, generator=generator, dtype=dtype)
         ray_features = self.field.decoder.ray_features(directions, appearance)
+        share = self.fine if generator is None else 1.0
+        geometry = self.geometry(jitter.numpy().dtype, share)
         if self.fused:
             kernels = self.field.kernels
             assert kernels is not None
@@ -119,12 +132,14 @@ class VolumeRenderer(nn.Module):
                 directions,
                 ray_features,
                 self.field.params,
-                self.geometry(jitter.numpy().dtype),
+                geometry,
                 np.array(settings, number),
                 jitter.numpy(),
             )
         else:
-            out, n_samples = render_packed(self, origins, directions, ray_features, jitter)
+            out, n_samples = render_packed(
+                self, origins, directions, ray_features, jitter, geometry
+            )
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
             rgb = rgb + (1 - opacity)[:, None] * background

@@ -87,6 +87,8 @@ class FactoredGrid(Backbone):
         self.table = nn.Parameter(torch.cat(values).float())
         self.rotations = rotations
         self._rotation_rate = (rotation_lr, rotation_hold, rotation_end)
+        if rotations is not None and rotation_lr == 0:
+            rotations.delta.requires_grad_(False)  # a gradient that nothing follows costs as much
         self.kernels = self._kernels()
 
     def _kernels(self) -> EncoderKernels:
@@ -122,6 +124,8 @@ class FactoredGrid(Backbone):
         """Fold what the rotations have learned; raise the resolution when due."""
         if self.rotations is not None:
             self.rotations.fold()
+            if progress >= self._rotation_rate[2]:
+                self.rotations.delta.requires_grad_(False)
         risen = sum(share <= progress for share in self._upsample)
         if risen <= self.risen:
             return []

@@ -93,7 +93,7 @@ def renderer_of(
     grid.values.copy_(torch.rand(grid.values.shape, generator=generator) < occupancy)
     grid.refresh()
     field = RadianceField(region, encoder, head).to(dtype)
-    settings = {"step": 0.05, "near": 0.05, "far": 8.0, "stop": 1e-2} | options
+    settings = {"step": 0.05, "near": 0.05, "far": 8.0, "stop": 1e-2, "fine": 1.0} | options
     return VolumeRenderer(field, grid, **settings)
 
 
