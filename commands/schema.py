@@ -35,6 +35,10 @@ OPTIONAL: dict[str, Any] = {
     "renderer.far": 1.0,
     "domain.bounds": [],
     "limit": 1,
+    "size": "1x",
+    "task.rotation": 1.0,
+    "task.rotation_seed": 1,
+    "decoder.hidden": [],
 }
 
 
