@@ -23,6 +23,7 @@ from polyfield.kernels.mesh_tree import MeshTree
 
 BETA = 2.0
 POINTS = 256  # a task
+SLIVER = 1e-14  # squared sine of an angle below which a triangle has no area
 STACK = 128  # nodes that wait: two a level at most
 FOUR_PI = 4 * math.pi
 
@@ -43,6 +44,15 @@ def corner(triangle, i):  # type: ignore[no-untyped-def]
 
 
 @block
+def segment_distance(aq, ab):  # type: ignore[no-untyped-def]
+    """Squared distance of q to a segment, from a: to q and to b."""
+    length = dot(ab, ab)
+    t = min(max(dot(aq, ab) / length, 0.0), 1.0) if length > 0.0 else 0.0
+    x = (aq[0] - t * ab[0], aq[1] - t * ab[1], aq[2] - t * ab[2])
+    return dot(x, x)
+
+
+@block
 def triangle_distance(q, triangle):  # type: ignore[no-untyped-def]
     """Squared distance of q to a triangle."""
     a, b, c = corner(triangle, 0), corner(triangle, 1), corner(triangle, 2)
@@ -50,6 +60,10 @@ def triangle_distance(q, triangle):  # type: ignore[no-untyped-def]
     d1, d2 = dot(ab, aq), dot(ac, aq)
     v = w = 0.0  # the closest point is a + v ab + w ac
     bq, cq = minus(q, b), minus(q, c)
+    ab2, ac2, along = dot(ab, ab), dot(ac, ac), dot(ab, ac)
+    if ab2 * ac2 - along * along <= SLIVER * ab2 * ac2:  # no area: the edges are all there is
+        edges = min(segment_distance(aq, ab), segment_distance(aq, ac))
+        return min(edges, segment_distance(bq, minus(c, b)))
     d3, d4, d5, d6 = dot(ab, bq), dot(ac, bq), dot(ab, cq), dot(ac, cq)
     va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
     if d1 <= 0.0 and d2 <= 0.0:
