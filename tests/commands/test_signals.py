@@ -93,7 +93,15 @@ def test_a_picture_is_trained_scored_shown_and_sampled(line: Callable, photo: Pa
 
 @pytest.mark.parametrize("task", ["sdf", "occupancy"])
 def test_a_shape_is_trained_scored_and_shown(line: Callable, mesh: Path, task: str) -> None:
-    words = [f"task={task}", f"data={mesh}", "run=r", "trainer.max_steps=200", *POINTS, *SHAPE]
+    words = [
+        f"task={task}",
+        f"data={mesh}",
+        "run=r",
+        "trainer.max_steps=500",
+        *POINTS,
+        *SHAPE,
+        "decoder.hidden=[32]",
+    ]
     status, out, err = line("train", *words, "task.batch=1024", "field.log2_entries=12")
     assert status == 0, err
     assert "open borders" in out
