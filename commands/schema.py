@@ -39,6 +39,11 @@ OPTIONAL: dict[str, Any] = {
     "task.rotation": 1.0,
     "task.rotation_seed": 1,
     "decoder.hidden": [],
+    "dataset.shape": [],
+    "dataset.dtype": "uint8",
+    "dataset.spacing": [],
+    "dataset.frames": 1,
+    "dataset.fps": 1.0,
 }
 
 

@@ -154,7 +154,7 @@ class Grid:
         }
         facts.update(channels=self.channels, type=self.dtype, range=[self.low, self.high])
         if self.rate:
-            facts.update(rate=self.rate, seconds=self.counts[0] / self.rate)
+            facts.update(rate=f"{self.rate:g}", seconds=self.counts[0] / self.rate)
         if len(set(self.spacing)) > 1:
             facts["spacing"] = list(self.spacing)
         return {**facts, "megabytes": round(self.values.nbytes / 1e6, 3)}

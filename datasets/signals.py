@@ -50,6 +50,21 @@ SIGNALS = {
         ("sdf", "occupancy"),
         ("polyfield.datasets.mesh", "load_mesh"),
     ),
+    "audio": Kind(
+        "a sound", (".wav", ".wave"), ("audio",), ("polyfield.datasets.audio", "load_audio")
+    ),
+    "volume": Kind(
+        "a volume",
+        (".npy", ".raw", ".nrrd", ".nhdr"),
+        ("volume",),
+        ("polyfield.datasets.volume", "load_volume"),
+    ),
+    "video": Kind(
+        "a video",
+        (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".gif"),
+        ("video",),
+        ("polyfield.datasets.video", "load_video"),
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from polyfield.datasets.grid import Grid
 from polyfield.errors import InputError
+from polyfield.training.grid_scores import shown
 
 LARGEST = 1 << 31  # samples
 
@@ -115,6 +116,31 @@ def _write_image(path: Path, grid: Grid, values: np.ndarray) -> None:
     iio.imwrite(path, flat, plugin="pillow", extension=".png")
 
 
+def _write_audio(path: Path, grid: Grid, values: np.ndarray) -> None:
+    """The type of the data; more samples are a higher rate, so that it lasts as long."""
+    from scipy.io import wavfile
+
+    samples = grid.stored(values)
+    rate = round(grid.rate * len(samples) / grid.counts[0])
+    wavfile.write(path, max(rate, 1), samples[:, 0] if grid.channels == 1 else samples)
+
+
+def _write_volume(path: Path, grid: Grid, values: np.ndarray) -> None:
+    stored = grid.stored(values)
+    np.save(path, stored[..., 0] if grid.channels == 1 else stored)
+
+
+def _write_video(path: Path, grid: Grid, values: np.ndarray) -> None:
+    """Frames at the rate of the data, 8 bits."""
+    from polyfield.export.video import write_video
+
+    frames = (shown(frame) for frame in values)
+    write_video(path, frames, grid.rate * len(values) / grid.counts[0] or 30.0)
+
+
 FORMATS = {
     "image": Format((".png", ".tif", ".tiff", ".npy"), _write_image),
+    "audio": Format((".wav",), _write_audio),
+    "volume": Format((".npy",), _write_volume),
+    "video": Format((".mp4",), _write_video),
 }

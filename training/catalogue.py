@@ -101,6 +101,9 @@ TASKS = {
         renders="views",
     ),
     "image": _signal(GridTask, "image", "image"),
+    "audio": _signal(GridTask, "audio", "audio"),
+    "volume": _signal(GridTask, "volume", "volume"),
+    "video": _signal(GridTask, "video", "video"),
     "sdf": _signal(SdfTask, "sdf", "mesh"),
     "occupancy": _signal(OccupancyTask, "occupancy", "mesh"),
 }

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
+import numba
 import numpy as np
 import pytest
 import torch
 import trimesh
 from safetensors.numpy import load_file
+from scipy.io import wavfile
 
 SMALL = ["field.levels=4", "field.log2_entries=10", "decoder.hidden=[16]"]
 POINTS = ["task.batch=256", *SMALL]
@@ -26,10 +28,12 @@ SHAPE = [
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Tiny tensors gain nothing from threads, and wait for them on a busy machine."""
-    before = torch.get_num_threads()
+    before = torch.get_num_threads(), numba.get_num_threads()
     torch.set_num_threads(1)
+    numba.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(before[0])
+    numba.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +123,53 @@ def test_a_shape_is_trained_scored_and_shown(line: Callable, mesh: Path, task: s
     assert f"found task={task}" in err
 
 
+def signal(folder: Path, task: str) -> Path:
+    """A short sound, a small volume or video."""
+    t = np.arange(400) / 400
+    if task == "audio":
+        wavfile.write(folder / "a.wav", 8000, (0.5 * np.sin(20 * t)).astype(np.float32))
+        return folder / "a.wav"
+    z, y, x = np.mgrid[:6, :16, :20] / 20
+    waves = 0.5 + 0.4 * np.sin(6 * x + 2 * z) * np.cos(5 * y)
+    if task == "volume":
+        np.save(folder / "a.npy", waves)
+        return folder / "a.npy"
+    (folder / "frames").mkdir()
+    for i, frame in enumerate(waves):
+        iio.imwrite(folder / "frames" / f"{i}.png", (255 * frame).astype(np.uint8))
+    return folder / "frames"
+
+
+@pytest.mark.parametrize(
+    ("task", "score", "out"),
+    [
+        ("audio", "snr", "audio.wav"),
+        ("volume", "ssim", "volume.npy"),
+        ("video", "ssim", "video.mp4"),
+    ],
+)
+def test_other_signals_are_trained_scored_and_sampled(
+    line: Callable, tmp_path_factory: pytest.TempPathFactory, task: str, score: str, out: str
+) -> None:
+    data = signal(tmp_path_factory.mktemp(task), task)
+    words = ["train", f"task={task}", f"data={data}", "run=r", "trainer.max_steps=150", *POINTS]
+    status, _, err = line(*words, "task.holdout=0.1")
+    assert status == 0, err
+    before = scores_of("r")
+    assert before["psnr"] > 20
+    assert before["psnr_held_out"] > 15
+    assert before[score] is not None
+    status, _, err = line("eval", "run=r")
+    assert status == 0, err
+    assert scores_of("r")["psnr"] == before["psnr"]
+    assert line("info", "run=r")[0] == 0
+    status, said, err = line("info", f"data={data}", f"dataset={task}")
+    assert (status, f"task={task}" in said) == (0, True), err
+    status, _, err = line("render", "run=r", "size=2x")
+    assert status == 0, err
+    assert (Path("r") / "renders" / out).stat().st_size > 0
+
+
 @pytest.mark.parametrize("task", ["image", "sdf"])
 def test_a_run_goes_on_bit_by_bit(line: Callable, photo: Path, mesh: Path, task: str) -> None:
     data, more = (photo, []) if task == "image" else (mesh, SHAPE)
@@ -179,6 +230,9 @@ def test_a_run_outlives_its_data_and_notices_other_data(
         (["task=image", "data=."], "found a folder, expected an image"),
         (["task=image", "data=nothing.png"], "nothing.png: cannot be read"),
         (["task=image"], "no data given"),
+        (["task=audio", "data=PHOTO"], "found an image, expected a sound (task=image learns"),
+        (["task=volume", "data=a.raw"], "a.raw: cannot be read"),
+        (["task=audio", "data=PHOTO", "task.rotation=3"], "no key 'task.rotation'"),
         (["data=PHOTO"], "found an image, expected photos with their cameras (task=image learns"),
         (["data=MESH"], "found a mesh, expected photos with their cameras (task=sdf or task=occ"),
         (["data=PHOTO", "dataset=image"], "task=radiance needs posed photos, found image"),
