@@ -1,8 +1,9 @@
 """Learning a shape from its mesh: the signed distance to it, or what lies inside.
 
 Half of the training points lie on the surface, where the distance is 0; three tenths near it, moved
-by a normal deviate; the others anywhere in [-1, 1]^3. Distances are exact, signs are those of the
-generalised winding number, which closes what has holes. The loss of distances is relative,
+by a normal deviate; the others, and of occupancy the first half, anywhere in [-1, 1]^3. Distances
+are exact, signs are those of the generalised winding number, which closes what has holes. The loss
+of distances is relative,
 
     mean |d - d*| / (|d*| + 0.01),
 
@@ -246,7 +247,8 @@ class OccupancyTask(ShapeTask):
         return points
 
     def placed(self, where: str, n: int, random: np.random.Generator) -> np.ndarray:
-        return super().placed("near" if where == "surface" else where, n, random)
+        # On the surface there is nothing to know, and the inside is larger than what is near it.
+        return super().placed("uniform" if where == "surface" else where, n, random)
 
     def loss(self, step: int, progress: float, generator: torch.Generator) -> StepResult:
         """Draw points and compare by binary cross-entropy."""
