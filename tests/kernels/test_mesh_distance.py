@@ -74,6 +74,18 @@ def test_winding_numbers_are_sums_of_solid_angles(triangles: np.ndarray) -> None
     assert error[8] < 2e-3
 
 
+def test_what_a_far_node_leaves_out_falls_with_the_fourth_power_of_distance() -> None:
+    triangles = soup(40)
+    tree = build_tree(triangles)
+    away = np.random.default_rng(2).normal(size=(200, 3))
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    errors = []
+    for distance in (20, 40):
+        truth = winding_number_reference(triangles, distance * away)
+        errors.append(np.abs(winding_number(tree, distance * away, beta=0.0) - truth).mean())
+    assert errors[0] / errors[1] == pytest.approx(16, rel=0.15)  # 8 without the first moment
+
+
 def test_a_closed_mesh_winds_once_inside_and_a_turned_one_backwards() -> None:
     points = places(1000)
     radius = np.linalg.norm(points, axis=1)
