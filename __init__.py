@@ -3,6 +3,7 @@
 What most programs need is here, and is loaded when it is first used:
 
     load_scene                  photos and cameras of any format
+    load_data                   what a configuration learns from: a scene, or another signal
     configuration               what `polyfield train` would use, as plain data
     build_task, build_trainer   objects of a configuration
     create_run, open_run        the folder of a training
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from polyfield.errors import InputError
     from polyfield.renderers import Render
     from polyfield.training.assembly import build_task, build_trainer
+    from polyfield.training.catalogue import load_data
     from polyfield.training.runs import create_run, open_run
 
 # Loaded on demand: `polyfield --help` must not wait for torch.
@@ -38,6 +40,7 @@ _HOMES = {
     "build_trainer": "polyfield.training.assembly",
     "configuration": "polyfield.commands.schema",
     "create_run": "polyfield.training.runs",
+    "load_data": "polyfield.training.catalogue",
     "load_scene": "polyfield.datasets",
     "open_run": "polyfield.training.runs",
 }
@@ -53,6 +56,7 @@ __all__ = [
     "build_trainer",
     "configuration",
     "create_run",
+    "load_data",
     "load_scene",
     "open_run",
 ]

@@ -15,7 +15,7 @@ from polyfield.errors import InputError
 from polyfield.version import __version__
 
 VERBS = {
-    "train": "learn a field from posed photos",
+    "train": "learn a field from posed photos, or from another signal",
     "eval": "score a run on views that it has not seen",
     "render": "make a video or pictures from a run",
     "info": "say what is installed, or what is in some data or a run",

@@ -55,12 +55,11 @@ def contact_sheet(run: Path) -> Path:
     """Truth, render, error and depth of a few test views in `RUN/renders/contact_sheet.png`."""
     from polyfield.commands.opening import open_radiance
     from polyfield.commands.schema import configuration
-    from polyfield.commands.scores import held_out
     from polyfield.renderers import pictures
     from polyfield.training.evaluation import columns
 
     task = open_radiance(configuration(f"run={run}", verb="render"))
-    rows = [columns(view) for view in task.views(held_out(task.scene), ROWS)]
+    rows = [columns(view) for view in task.views(task.splits[0], ROWS)]
     file = run / "renders" / "contact_sheet.png"
     titles = ["truth", "render", "error, white is 0.25", "depth, red is near"]
     pictures.write_picture(file, pictures.contact_sheet(rows, titles))

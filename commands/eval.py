@@ -9,13 +9,13 @@ from polyfield.commands.hydra_job import execute, job
 from polyfield.commands.opening import open_task, run_folder
 
 HELP = """\
-polyfield eval: score a run on views that it has not seen
+polyfield eval: score a run on views, or samples, that it has not seen
 
 usage: polyfield eval run=RUN [key=value ...]
 
   run=RUN                the run
   checkpoint=latest      latest | best | a step
-  split=test             test | val | train
+  split=test             test | val | train; other tasks than radiance have test alone
   limit=N                at most N images, evenly spread
   pictures=true          truth | render | error | depth of each image, in RUN/renders/eval
                          (RUN/renders/eval_<split> of another split than test)
@@ -25,7 +25,9 @@ usage: polyfield eval run=RUN [key=value ...]
 
 Prints PSNR and SSIM of each image and their means, and writes them to RUN/eval.json (eval_<split>
 of another split than test) with the resolution, split, background and protocol that they were taken
-with. What an image cannot have, such as a score without valid pixels, is left out with a note.
+with; of a picture, sound ... the PSNR of all and of what was held out, of a shape IoU and error at
+points anywhere and near the surface. What an image cannot have, such as a score without valid
+pixels, is left out with a note.
 
 examples:
   polyfield eval run=runs/first
@@ -41,11 +43,11 @@ def main(words: list[str]) -> None:
 
 @job
 def run(config: dict[str, Any]) -> float:
-    """Evaluate, write, print; the mean PSNR in dB."""
+    """Evaluate, write, print; the score by which runs are told apart."""
     from polyfield.commands.scores import (
+        number_of,
         pictures_folder,
         print_notes,
-        psnr_of,
         score_table,
         summary,
         write_scores,
@@ -60,10 +62,11 @@ def run(config: dict[str, Any]) -> float:
     scores["step"] = checkpoint.read_state(checkpoint.resolve(folder, config["checkpoint"]))["step"]
     file = write_scores(folder, scores)
     print(score_table(scores))
-    print(f"\n{summary(scores)}, {scores['rays_per_second']:,.0f} rays/s")
+    rate = f", {scores['rays_per_second']:,.0f} rays/s" if "rays_per_second" in scores else ""
+    print(f"\n{summary(scores)}{rate}")
     print(f"protocol  {scores['protocol']}")
     print_notes(scores)
     print(f"written   {file}")
     if config["pictures"]:
         print(f"pictures  {out}")
-    return psnr_of(scores)
+    return number_of(scores, task.score_name)

@@ -14,7 +14,8 @@ polyfield info: what is installed, or what is in some data or a run
 
 usage: polyfield info [data=PATH] [run=RUN]
 
-  data=PATH              how a folder or file of photos is read: format, cameras, splits, scale
+  data=PATH              how a folder or file of photos is read: format, cameras, splits, scale;
+                         or what is in a picture, a mesh ...
   dataset.KEY=VALUE      as for `polyfield train`: downscale, split, background
   run=RUN                what was trained, how far, its scores and its size
 
@@ -24,6 +25,7 @@ examples:
   polyfield info
   polyfield info data=photos
   polyfield info data=photos dataset.split=every:4
+  polyfield info data=mesh.obj
   polyfield info run=runs/first
 """
 
@@ -47,11 +49,20 @@ def run(config: dict[str, Any]) -> None:
 
 
 def describe_data(config: dict[str, Any]) -> dict[str, Any]:
-    """Facts of the scene that some data gives."""
+    """Facts of the scene that some data gives, or of another signal: by `dataset` or its name."""
     from polyfield.datasets.describe import describe
     from polyfield.datasets.load import load_scene
+    from polyfield.datasets.signals import SIGNALS, kind_of, load_signal
 
-    return describe(load_scene(**config["dataset"]))
+    settings = dict(config["dataset"])
+    path = settings.pop("path")
+    kind = settings["format"] if settings["format"] in SIGNALS else kind_of(Path(path))
+    if kind is None:
+        return describe(load_scene(path, **settings))
+    options = settings if settings.pop("format") == kind else {}
+    signal = load_signal(path, kind, **options)
+    tasks = " or ".join(f"task={name}" for name in SIGNALS[kind].tasks)
+    return {**signal.describe(), "learned with": tasks}
 
 
 def describe_run(run: Path) -> dict[str, Any]:
@@ -65,12 +76,13 @@ def describe_run(run: Path) -> dict[str, Any]:
     for step, path in checkpoint.listing(run).items():
         state = checkpoint.read_state(path)
         score = state.get("score")
-        steps[f"step {step}"] = f"{state['elapsed']:.1f} s" + (f", {score:.2f}" if score else "")
+        steps[f"step {step}"] = f"{state['elapsed']:.1f} s" + (f", {score:.4g}" if score else "")
     scores = read_scores(run)
     files = [path.stat().st_size for path in run.rglob("*") if path.is_file()]
     return {
         "run": run,
         "data": config.get("data"),
+        "task": (config.get("task") or {}).get("name", "radiance"),
         "field": _target(config.get("field")),
         "renderer": _target(config.get("renderer")),
         "budget": _budget(config.get("trainer") or {}),

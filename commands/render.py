@@ -1,15 +1,15 @@
-"""`polyfield render`: a video or pictures of a run."""
+"""`polyfield render`: a video or pictures of a run, or its signal at any size."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyfield.commands.arguments import parse
-from polyfield.commands.hydra_job import execute, job
-from polyfield.commands.opening import open_radiance, run_folder
+from polyfield.commands.arguments import override_key, parse
+from polyfield.commands.hydra_job import execute, job, overrides
+from polyfield.commands.opening import open_radiance, open_task, run_folder
 from polyfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...
   device=auto            auto | cpu | cuda
   trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
 
+A picture or another signal on a grid is sampled instead, at any size:
+
+  size=SIZE              WIDTHxHEIGHT, or the samples along each axis, or a factor such as 2x
+  out=OUT                a file; in RUN/renders by default
+
 Depth is coloured red for near and blue for far, over the range that is printed.
 
 examples:
@@ -49,6 +54,7 @@ examples:
   polyfield render run=runs/first path=spiral out=spiral.mp4 modes=[rgb,depth]
   polyfield render run=runs/first path=test out=pictures modes=[rgb,depth,normal] raw=true
   polyfield render run=runs/first path=cameras.json out=flight.mp4 scale=2
+  polyfield render run=runs/photo size=1920x1080 out=large.png
 """
 
 PATHS = ("orbit", "spiral", "interpolate")
@@ -65,6 +71,46 @@ def main(words: list[str]) -> None:
 
 @job
 def run(config: dict[str, Any]) -> None:
+    """Render a run as what it is, and say where that is.
+
+    Raises:
+        InputError: for settings of another way to render.
+    """
+    from polyfield.training.catalogue import task_kind, task_name
+    from polyfield.training.runs import read_config
+
+    stored = read_config(run_folder(config))
+    way = task_kind(stored).renders
+    if way not in WAYS:
+        found, expected = f"task={task_name(stored)}", "a task with pictures to render"
+        raise InputError(file=config["run"], field="run", found=found, expected=expected)
+    render, foreign = WAYS[way]
+    for word in overrides():
+        if override_key(word) in foreign:
+            task = f"a run of task={task_name(stored)}"
+            raise InputError("does not fit", field=override_key(word), found=task)
+    render(config)
+
+
+def render_samples(config: dict[str, Any]) -> None:
+    """Sample a signal at a size and say where it is."""
+    from polyfield.export.grids import default_name, parse_size, write_samples
+    from polyfield.training.grid_task import GridTask
+
+    task = open_task(config)
+    assert isinstance(task, GridTask)
+    grid = task.grid
+    counts = parse_size(config["size"], grid)
+    out = Path(config["out"] or run_folder(config) / "renders" / default_name(grid))
+    began = time.perf_counter()
+    write_samples(out, grid, task.sample(counts))
+    seconds = time.perf_counter() - began
+    order = counts[::-1] if grid.d == 2 else counts
+    print(f"rendered  {'x'.join(map(str, order))} samples in {seconds:.1f} s")
+    print(f"written   {out}")
+
+
+def render_views(config: dict[str, Any]) -> None:
     """Render along a path and say where it is."""
     modes = _modes(config["modes"])
     out = _out(config, run_folder(config))
@@ -87,6 +133,22 @@ def run(config: dict[str, Any]) -> None:
         near, far = (views.source_scale * distance for distance in views.span)
         print(f"depth     {near:.4g} (red) to {far:.4g} (blue), in units of the data")
     print(f"written   {out}")
+
+
+# By what a task renders as: how, and the keys of other ways.
+WAYS: dict[str, tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = {
+    "views": (render_views, ("size",)),
+    "samples": (
+        render_samples,
+        ("path", "modes", "frames", "fps", "scale", "background", "raw"),
+    ),
+}
+# What to try after a training.
+EXAMPLES: dict[str, list[dict[str, str]]] = {
+    "views": [{"path": "orbit"}],
+    "samples": [{"size": "2x"}],
+    "nothing": [],
+}
 
 
 def path_cameras(scene: Scene, path: str, frames: int) -> Cameras:

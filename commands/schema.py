@@ -37,6 +37,15 @@ OPTIONAL: dict[str, Any] = {
     "dataset.rotate": 1,
     "decoder.summed": 1,
     "limit": 1,
+    "size": "1x",
+    "task.rotation": 1.0,
+    "task.rotation_seed": 1,
+    "decoder.hidden": [],
+    "dataset.shape": [],
+    "dataset.dtype": "uint8",
+    "dataset.spacing": [],
+    "dataset.frames": 1,
+    "dataset.fps": 1.0,
 }
 
 

@@ -1,10 +1,10 @@
-"""`polyfield train`: posed photos in, a run out."""
+"""`polyfield train`: posed photos, or another signal, in; a run out."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,22 +14,24 @@ from polyfield.commands.arguments import Arguments, override_key, parse, quote
 from polyfield.commands.choices import shown
 from polyfield.commands.errors import INTERRUPTED
 from polyfield.commands.hydra_job import command_line, execute, job, overrides, sweep_number
+from polyfield.commands.render import EXAMPLES
 from polyfield.errors import InputError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from polyfield.datasets.scene import Scene
     from polyfield.training.trainer import Trainer
 
 HELP = f"""\
-polyfield train: learn a field from posed photos
+polyfield train: learn a field from posed photos, or from another signal
 
 usage: polyfield train data=PATH [key=value ...]
        polyfield train resume=RUN [trainer.max_steps=N] [trainer.max_seconds=S]
 
   data=PATH              a folder or file of posed photos: NeRF-synthetic, instant-ngp, nerfstudio,
-                         COLMAP, LLFF, ... or `procedural`, a scene that needs no download
+                         COLMAP, LLFF, ... or `procedural`, a scene that needs no download;
+                         with another task, its file
+  task=radiance          {shown("task")}
   run=RUN                the folder of the run; runs/<data>-<field>-<time> by default
   resume=RUN             go on with a run that was stopped, or give it a larger budget
   trainer.max_steps=N    stop after N steps,
@@ -42,13 +44,14 @@ usage: polyfield train data=PATH [key=value ...]
                          none drops the alpha, ignore leaves transparent pixels out
   task.depth=0.0         weight of depth maps; task.normals and task.points likewise, where the data
                          has them
+  task.holdout=0.0       share of the samples of a picture, sound ... that is never trained on
 
 groups (group=choice, then group.key=value):
   field        {shown("field")}
   renderer     {shown("renderer")}
   dataset      {shown("dataset")}
   experiment   {shown("experiment")}
-  task         {shown("task")}
+  decoder      {shown("decoder")}; a field or a task chooses
   trainer      {shown("trainer")}
   optimizer    {shown("optimizer")}
 
@@ -64,6 +67,8 @@ examples:
   polyfield train data=photos field.levels=12 field.log2_entries=17 optimizer.lr=5e-3
   polyfield train resume=runs/fern trainer.max_seconds=900
   polyfield train -m data=photos field=hash,dense seed=0,1,2 run=runs/sweep
+  polyfield train task=image data=photo.png task.holdout=0.2
+  polyfield train task=sdf data=mesh.obj field.log2_entries=17
   polyfield train data=photos field._target_=mypackage.MyBackbone trust=[mypackage]
 """
 
@@ -88,8 +93,12 @@ def main(words: list[str]) -> None:
 
 def default_run(config: DictConfig, arguments: Arguments) -> str:
     """`runs/<data>-<field>-<time>`; one name for all jobs of a sweep."""
+    from polyfield.datasets.signals import kind_of
+
     path = Path(config.data or "nothing")
     data = path.parent.name if path.is_file() else path.resolve().name
+    if kind_of(path) is not None:  # the file is what it is about, not one of many in its folder
+        data = path.stem
     field = config.hydra.runtime.choices.field
     if arguments.multirun and "," in (arguments.given("field") or ""):
         field = "sweep"
@@ -102,15 +111,14 @@ def run(config: dict[str, Any]) -> float:
     """Train, evaluate, and say where things are.
 
     Returns:
-        The mean PSNR in dB of the held-out images, those that it was trained on where none are,
-        for Hydra's sweepers.
+        The score of what was held out (of photos the mean PSNR in dB), of what was trained on where
+        nothing was, for Hydra's sweepers.
     """
     from polyfield.commands.device import choose
     from polyfield.commands.scores import (
-        held_out,
+        number_of,
         pictures_folder,
         print_notes,
-        psnr_of,
         summary,
         write_scores,
     )
@@ -120,13 +128,13 @@ def run(config: dict[str, Any]) -> float:
         hint = "this version has no viewer; polyfield render makes a video"
         raise InputError(field="viewer", found=True, expected=False, hint=hint)
     begin = go_on if config["resume"] is not None else start
-    with begin(config) as (trainer, scene, folder):
+    with begin(config) as (trainer, folder, renders):
         outcome = trainer.train()
     if outcome.interrupted:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
         print(f"  {command_line('train', resume=folder)}")
         raise SystemExit(INTERRUPTED)
-    split = held_out(scene)
+    split = trainer.task.splits[0]
     pictures = pictures_folder(folder, split)
     with trainer.average.applied() if trainer.average else nullcontext():
         scores = trainer.task.evaluate(split, pictures, None)
@@ -136,22 +144,21 @@ def run(config: dict[str, Any]) -> float:
     print(f"trained   {outcome.step:,} steps in {outcome.elapsed:.1f} s ({rate:.0f} steps/s)")
     print(f"scored    {summary(scores)}")
     print_notes(scores)
-    print_next(folder, pictures, trainer)
-    return psnr_of(scores)
+    print_next(folder, pictures, trainer, EXAMPLES[renders])
+    return number_of(scores, trainer.task.score_name)
 
 
 @contextmanager
-def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
-    """A new run, to be trained inside.
+def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
+    """A new run, to be trained inside: its trainer, its folder, and what it can be rendered as.
 
     Nothing is written before the configuration is known to hold together, and nothing is left if
     the training fails before its first checkpoint.
     """
-    from polyfield.datasets.load import load_scene
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
     from polyfield.training.bottleneck import find_rotations, take_rotations, weakened
+    from polyfield.training.catalogue import load_data, task_kind
     from polyfield.training.progress import Display
-    from polyfield.training.renderer_choice import chosen_renderer
     from polyfield.training.runs import new_run
 
     if config["data"] is None:
@@ -160,31 +167,33 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
     if budget["max_steps"] is None and budget["max_seconds"] is None:
         budget["max_seconds"] = DEFAULT_SECONDS
     config["trust"] = [*config["trust"], *backbones.trusted()]
-    scene = load_scene(**config["dataset"])
-    config["renderer"] = chosen_renderer(config["renderer"], scene)
+    kind = task_kind(config)
+    data = load_data(config)
+    config = kind.settle(config, data)
     weak = weakened(config) if budget["bottleneck"] else None
     if weak is not None:  # what it finds stays
         config["field"] = {**config["field"], "rotation_lr": 0.0}
-    task = build_task(config, scene)
+    task = build_task(config, data)
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)
     trainer = build_trainer(config, task, folder, display=Display())
-    with new_run(folder, {**config, "run": str(folder)}, scene):
-        print_scene(scene, folder)
+    with new_run(folder, {**config, "run": str(folder)}, data):
+        print_data(kind.headline(data), folder)
         if weak is not None:
-            rotations = find_rotations(weak, scene, Display())
+            rotations = find_rotations(weak, data, Display())
             if rotations is None:
                 raise KeyboardInterrupt
             take_rotations(task, rotations)
-        yield trainer, scene, folder
+        yield trainer, folder, kind.renders
 
 
 @contextmanager
-def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
+def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     """A run as it was, with what may change taken from the line, to be trained inside."""
     from polyfield.training.assembly import build_task, build_trainer
+    from polyfield.training.catalogue import task_kind
     from polyfield.training.progress import Display
-    from polyfield.training.runs import open_scene, read_config, resumed_run
+    from polyfield.training.runs import open_data, read_config, resumed_run
 
     folder = Path(config["resume"])
     stored = read_config(folder)
@@ -201,31 +210,30 @@ def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Scene, Path]]:
             node, given = node.setdefault(parent, {}), given[parent]
         node[leaf] = given[leaf]
     stored["trust"] = [*config["trust"], *backbones.trusted()]
-    scene = open_scene(folder, stored)
-    task = build_task(stored, scene)
+    kind = task_kind(stored)
+    data = open_data(folder, stored)
+    task = build_task(stored, data)
     trainer = build_trainer(stored, task, folder, display=Display())
     trainer.restore()
     with resumed_run(folder, stored):
-        print_scene(scene, folder)
-        yield trainer, scene, folder
+        print_data(kind.headline(data), folder)
+        yield trainer, folder, kind.renders
 
 
-def print_scene(scene: Scene, folder: Path) -> None:
+def print_data(headline: str, folder: Path) -> None:
     """What is about to be learned, and where it goes."""
-    sizes = scene.cameras.size.unique(dim=0).tolist()
-    shape = "x".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes"
-    parts = ", ".join(f"{len(images)} {name}" for name, images in scene.splits.items())
-    kind = "unbounded" if scene.unbounded else "in a box"
-    behind = f", alpha on {scene.background}" if scene.images.channels == 4 else ""
-    print(f"data      {scene.format}: {parts} images, {shape}, {kind}{behind}")
+    print(f"data      {headline}")
     print(f"run       {folder}", flush=True)
 
 
-def print_next(folder: Path, pictures: Path, trainer: Trainer) -> None:
+def print_next(
+    folder: Path, pictures: Path, trainer: Trainer, looks: Sequence[Mapping[str, str]]
+) -> None:
     """Where things are, and what to do now."""
     bounds = {"steps": trainer.max_steps, "seconds": trainer.max_seconds}
     more = {f"trainer.max_{unit}": f"{2 * bound:g}" for unit, bound in bounds.items() if bound}
     print(f"run       {folder} (pictures in {pictures})")
     print("next")
-    print(f"  {command_line('render', run=folder, path='orbit')}")
+    for words in looks:
+        print(f"  {command_line('render', run=folder, **words)}")
     print(f"  {command_line('train', resume=folder, **more)}")

@@ -47,3 +47,13 @@ def describe(scene: Scene) -> dict[str, Any]:
         "source_units_per_world_unit": scale,
         "source_from_world": scene.source_from_world.tolist(),
     }
+
+
+def headline(scene: Scene) -> str:
+    """`blender: 100 train, 25 test images, 200x200, in a box, alpha on white`."""
+    sizes = scene.cameras.size.unique(dim=0).tolist()
+    shape = "x".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes"
+    parts = ", ".join(f"{len(images)} {name}" for name, images in scene.splits.items())
+    kind = "unbounded" if scene.unbounded else "in a box"
+    behind = f", alpha on {scene.background}" if scene.images.channels == 4 else ""
+    return f"{scene.format}: {parts} images, {shape}, {kind}{behind}"

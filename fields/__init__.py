@@ -1,7 +1,7 @@
 """What a scene is: points to features to signal, one file per family of backbones.
 
 A `Backbone` maps the unit cube to features; a `RadianceField` puts a `Domain` before it and a
-`RadianceDecoder` behind it.
+`RadianceDecoder` behind it, a `SignalField` only a `SignalDecoder`.
 """
 
 from polyfield.fields.backbone import Backbone
@@ -12,6 +12,8 @@ from polyfield.fields.factored import CP, VM, FactoredGrid, KPlanes, TriPlane
 from polyfield.fields.field import RadianceField
 from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
+from polyfield.fields.signal_decoder import SignalDecoder
+from polyfield.fields.signal_field import SignalField
 
 __all__ = [
     "CP",
@@ -25,5 +27,7 @@ __all__ = [
     "KPlanes",
     "RadianceDecoder",
     "RadianceField",
+    "SignalDecoder",
+    "SignalField",
     "TriPlane",
 ]

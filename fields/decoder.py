@@ -5,7 +5,6 @@ Letters: n points, c features, k geometry features, q numbers a ray, e spherical
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polyfield.errors import InputError
+from polyfield.fields.network import initial_parameters, network
 from polyfield.kernels import color, render
 from polyfield.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
 from polyfield.kernels.volume import DecoderKernels
@@ -110,8 +110,8 @@ class RadianceDecoder(nn.Module):
         self.color_widths = (
             [geometry] if color == "sh" else [geometry + self.harmonics + code_dim, *hidden, 3]
         )
-        self.trunk = nn.Parameter(_initial(trunk_widths, skip, generator))
-        self.color = nn.Parameter(_initial(self.color_widths, -1, generator))
+        self.trunk = nn.Parameter(initial_parameters(trunk_widths, skip, generator))
+        self.color = nn.Parameter(initial_parameters(self.color_widths, -1, generator))
         self.kernels = self._kernels()
 
     @property
@@ -120,7 +120,7 @@ class RadianceDecoder(nn.Module):
         return self._shift
 
     def _kernels(self) -> DecoderKernels:
-        network = [len(self.color_widths) - 1, -1, *self.color_widths]
+        layers = [len(self.color_widths) - 1, -1, *self.color_widths]
         is_network = self.color_kind == "mlp"
         blocks = color.harmonics_blocks(self.harmonics)
         if is_network:
@@ -128,7 +128,7 @@ class RadianceDecoder(nn.Module):
         return DecoderKernels(
             summed=self.summed,
             trunk_shape=np.array([len(self.trunk_widths) - 1, self.skip, *self.trunk_widths]),
-            color_shape=np.array([self.harmonics, self.geometry, *network]),
+            color_shape=np.array([self.harmonics, self.geometry, *layers]),
             color_forward=blocks[0],
             color_backward=blocks[1],
             color_width=sum(self.color_widths) if is_network else 0,
@@ -161,7 +161,7 @@ class RadianceDecoder(nn.Module):
             )
             raw = summed.sum(dim=-1)
         else:
-            out = _network(features, self.trunk, self.trunk_widths, self.skip)
+            out = network(features, self.trunk, self.trunk_widths, self.skip)
             raw, geometry = out.split(
                 [1, out.shape[1] - 1], dim=-1
             )  # one gradient, not two padded ones
@@ -180,7 +180,7 @@ class RadianceDecoder(nn.Module):
             coefficients = geometry.view(-1, 3, self.harmonics)
             return torch.sigmoid((coefficients * ray_features[:, None, :]).sum(dim=-1))
         inputs = torch.cat([geometry, ray_features], dim=-1)
-        return torch.sigmoid(_network(inputs, self.color, self.color_widths, -1))
+        return torch.sigmoid(network(inputs, self.color, self.color_widths, -1))
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""
@@ -203,35 +203,3 @@ class _TruncatedExp(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
         (value,) = ctx.saved_tensors
         return gradient * value
-
-
-def _layers(widths: Sequence[int], skip: int) -> list[tuple[int, int]]:
-    """(inputs, outputs) of each layer, the skipped features counted in."""
-    return [
-        (widths[i - 1] + (widths[0] if i == skip else 0), widths[i]) for i in range(1, len(widths))
-    ]
-
-
-def _initial(widths: Sequence[int], skip: int, generator: torch.Generator | None) -> Tensor:
-    """Flat weights, uniform by He's rule for rectified layers; biases zero."""
-    pieces = [torch.empty(0)]
-    shapes = _layers(widths, skip)
-    for i, (fan_in, fan_out) in enumerate(shapes, start=1):
-        bound = math.sqrt((6 if i < len(shapes) else 3) / fan_in)
-        weight = torch.empty(fan_in * fan_out).uniform_(-bound, bound, generator=generator)
-        pieces += [weight, torch.zeros(fan_out)]
-    return torch.cat(pieces)
-
-
-def _network(x: Tensor, params: Tensor, widths: Sequence[int], skip: int) -> Tensor:
-    """The network of `kernels.mlp` in plain torch."""
-    h, at = x, 0
-    shapes = _layers(widths, skip)
-    for i, (fan_in, fan_out) in enumerate(shapes, start=1):
-        weight = params[at : at + fan_in * fan_out].view(fan_in, fan_out)
-        at += fan_in * fan_out
-        h = (torch.cat([h, x], dim=-1) if i == skip else h) @ weight + params[at : at + fan_out]
-        at += fan_out
-        if i < len(shapes):
-            h = F.relu(h)
-    return h

@@ -78,7 +78,12 @@ def test_the_wheel_under_test_is_the_one_that_is_imported() -> None:
 
 
 # Packages whose name is not that of their module.
-CALLED = {"hydra": "hydra-core", "PIL": "pillow", "yaml": "pyyaml"}
+CALLED = {
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "hydra": "hydra-core",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+}
 # Comes with numba, which knows which version it needs; `lpips` is named where it is asked for.
 NOT_OURS_TO_DECLARE = {"llvmlite", "lpips"}
 

@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.rotations import Rotations
 from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.catalogue import Data
 from polyfield.training.progress import Display
+from polyfield.training.task import Task
 
 FEATURES = 32  # of the weak field, at least; the paper's number
 RESOLUTION = 256
@@ -57,7 +58,8 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
         "rotation_hold": HOLD,
         "rotation_end": 1.0,
     }
-    decoder = {"_target_": config["decoder"]["_target_"], "trunk": [WIDTH]}
+    layers = "trunk" if "trunk" in config["decoder"] else "hidden"  # of radiance, of a signal
+    decoder = {"_target_": config["decoder"]["_target_"], layers: [WIDTH]}
     trainer = {**config["trainer"], "bottleneck": 0.0}
     for bound in ("max_steps", "max_seconds"):
         if trainer.get(bound) is not None:
@@ -67,14 +69,14 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_rotations(
-    weak: Mapping[str, Any], scene: Scene, display: Display | None = None
+    weak: Mapping[str, Any], data: Data, display: Display | None = None
 ) -> Float[Tensor, "t 3 3"] | None:
-    """The rotations that a weak field finds for a scene; None when it was interrupted.
+    """The rotations that a weak field finds for its data; None when it was interrupted.
 
     Args:
         weak: the configuration of the first phase, see `weakened`.
     """
-    task = build_task(weak, scene)
+    task = build_task(weak, data)
     with tempfile.TemporaryDirectory(prefix="polyfield-bottleneck-") as folder:
         outcome = build_trainer(weak, task, Path(folder), display=display).train()
     if outcome.interrupted:
@@ -82,15 +84,12 @@ def find_rotations(
     return rotations_of(task).matrices().detach()
 
 
-def rotations_of(task: Any) -> Rotations:
+def rotations_of(task: Task) -> Rotations:
     """The rotations of a task's field."""
-    rotations = getattr(task.renderer.field.backbone, "rotations", None)
-    if rotations is None:
-        raise InputError(field="field.transforms", found=0, expected="above 0")
-    return rotations
+    return next(part for part in task.module.modules() if isinstance(part, Rotations))
 
 
-def take_rotations(task: Any, found: Float[Tensor, "t 3 3"]) -> None:
+def take_rotations(task: Task, found: Float[Tensor, "t 3 3"]) -> None:
     """Give a task's field the rotations that were found."""
     with torch.no_grad():
         rotations_of(task).set(found)

@@ -67,10 +67,10 @@ class Window:
         seconds = elapsed - self.elapsed
         if not self.steps or seconds <= 0:
             return {}
+        rates = {"rays_per_second": self.rays, "samples_per_second": self.samples}
         return {
             "loss": self.loss / self.steps,
-            "rays_per_second": self.rays / seconds,
-            "samples_per_second": self.samples / seconds,
+            **{name: count / seconds for name, count in rates.items() if count},
             "milliseconds_per_step": 1000 * seconds / self.steps,
         }
 

@@ -64,6 +64,19 @@ def make(
     return constructor(*arguments, **settings)
 
 
+def configuration_node(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The node of that name.
+
+    Raises:
+        InputError: where there is none.
+    """
+    node = config.get(name)
+    if not isinstance(node, Mapping):
+        found = "nothing" if node is None else node
+        raise InputError(field=name, found=found, expected="a node of the configuration")
+    return node
+
+
 def find_class(
     node: Mapping[str, Any], kind: type, trust: Iterable[str] = (), field: str = ""
 ) -> type:

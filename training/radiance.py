@@ -25,6 +25,7 @@ from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 from polyfield.training import losses
 from polyfield.training.evaluation import View, chosen, score, true_view
+from polyfield.training.growth import Growth
 from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
 from polyfield.training.ray_budget import RayBudget
 from polyfield.training.sparse_points import SparsePoints
@@ -86,6 +87,7 @@ class RadianceTask:
     """
 
     module: nn.Module
+    score_name = "psnr"
 
     def __init__(
         self,
@@ -137,7 +139,14 @@ class RadianceTask:
             "poses": pose_lr,
             "background": background_lr,
         }
-        self._growth: list[list[float]] = []
+        field: Any = getattr(renderer, "field", renderer)  # splats are their own
+        self._growth = Growth(field.grow)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have images, held-out ones first."""
+        parts = self.scene.splits
+        return tuple(name for name in ("test", "val", "train") if len(parts.get(name, ())))
 
     @cached_property
     def sampler(self) -> PixelSampler:
@@ -179,11 +188,7 @@ class RadianceTask:
 
     def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:
         """Let the field change resolution; what changed is kept to be done again on loading."""
-        field: Any = getattr(self.renderer, "field", self.renderer)  # splats are their own
-        grown = field.grow(step, progress)
-        if grown:
-            self._growth.append([step, progress])
-        return list(grown)
+        return self._growth(step, progress)
 
     def before_step(self, step: int, progress: float, generator: torch.Generator) -> None:
         """Refresh occupancy when due."""
@@ -323,19 +328,12 @@ class RadianceTask:
 
     def state(self) -> dict[str, Any]:
         """The number of rays and what made the field grow."""
-        return {"budget": self.budget.state(), "growth": self._growth}
+        return {"budget": self.budget.state(), "growth": self._growth.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo `state`: let the field grow as it had."""
         self.budget.load_state(state["budget"])
-        done = len(self._growth)
-        if state["growth"][:done] != self._growth:
-            raise InputError(
-                field="growth", found=state["growth"], expected=f"to begin with {self._growth}"
-            )
-        unused = torch.Generator()
-        for step, progress in state["growth"][done:]:
-            self.grow(int(step), progress, unused)
+        self._growth.load_state(state["growth"])
 
 
 def concatenate(first: Rays, second: Rays) -> Rays:

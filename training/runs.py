@@ -1,7 +1,8 @@
 """A run as a folder: what it was made from, and the way back to a task that can be rendered.
 
 config.yaml    plain data, paths made absolute
-scene.json     cameras, splits and frames of the data, so that a run can be shown without it
+scene.json     cameras, splits and frames of the data, so that a run can be shown without it; of a
+               signal, signal.json
 checkpoints/   see `checkpoint`
 metrics.jsonl  see `records`
 """
@@ -17,26 +18,24 @@ from typing import Any
 import yaml
 
 from polyfield.datasets.detect import check_readable
-from polyfield.datasets.load import load_scene
-from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.training import checkpoint
 from polyfield.training.assembly import build_task
+from polyfield.training.catalogue import Data, load_data, task_kind
 from polyfield.training.durable import replace_file
-from polyfield.training.scene_record import check_same_scene, read_scene, write_scene
 from polyfield.training.snapshot import restore_model
 from polyfield.training.task import Task
 
 CONFIG = "config.yaml"
 
 
-def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None = None) -> Path:
+def create_run(run: Path | str, config: Mapping[str, Any], data: Data | None = None) -> Path:
     """Begin a run in an empty or new folder.
 
     Args:
         run: the folder.
         config: plain data; `trust` is left out, as it is not for a folder to say.
-        scene: recorded beside it.
+        data: recorded beside it.
 
     Raises:
         InputError: when the folder is in use or cannot be written; it is left as it was.
@@ -54,8 +53,8 @@ def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None =
             )
         run.mkdir(parents=True, exist_ok=True)
         try:
-            if scene is not None:
-                write_scene(run, scene)
+            if data is not None:
+                task_kind(config).write(run, data)
             write_config(run, config)
         except BaseException:
             _clear(run, made)
@@ -67,12 +66,12 @@ def create_run(run: Path | str, config: Mapping[str, Any], scene: Scene | None =
 
 
 @contextmanager
-def new_run(run: Path, config: Mapping[str, Any], scene: Scene) -> Iterator[None]:
+def new_run(run: Path, config: Mapping[str, Any], data: Data) -> Iterator[None]:
     """A run as `create_run` begins it; if what is done inside fails before there is a checkpoint,
     nothing is left of it.
     """
     made = _first_missing(run)
-    create_run(run, config, scene)
+    create_run(run, config, data)
     try:
         yield
     except BaseException:
@@ -162,8 +161,8 @@ def open_run(
     *,
     trust: Iterable[str] = (),
     data: Path | str | None = None,
-) -> tuple[dict[str, Any], Scene, Task]:
-    """A run's configuration, its scene, and its task with the parameters of a checkpoint.
+) -> tuple[dict[str, Any], Any, Task]:
+    """A run's configuration, its data (a scene or a signal), and its task as a checkpoint has it.
 
     Args:
         run: the folder.
@@ -182,29 +181,29 @@ def open_run(
         config["dataset"] = {**(config.get("dataset") or {}), "path": str(data)}
     path = checkpoint.resolve(run, which)
     snapshot = checkpoint.load(path, training=False)
-    scene = open_scene(run, config)
-    task = build_task(config, scene)
+    learned = open_data(run, config)
+    task = build_task(config, learned)
     restore_model(task, snapshot, path / checkpoint.MODEL)
     task.module.eval()
-    return config, scene, task
+    return config, learned, task
 
 
-def open_scene(run: Path, config: Mapping[str, Any]) -> Scene:
-    """The data of a run; where it is gone, its record, whose photos cannot be read.
+def open_data(run: Path, config: Mapping[str, Any]) -> Any:
+    """The data of a run; where it is gone, its record, whose samples cannot be read.
 
     Raises:
         InputError: when the data is no longer what the run was trained on.
     """
-    recorded = read_scene(run)
-    settings = dict(config.get("dataset") or {})
-    path = str(settings.pop("path", None) or config.get("data"))
+    kind = task_kind(config)
+    recorded = kind.read(run)
+    path = str((config.get("dataset") or {}).get("path") or config.get("data"))
     is_gone = Path(path).is_absolute() and not Path(path).exists()
     if recorded is not None and is_gone:
         return recorded
-    scene = load_scene(path, **settings)
+    data = load_data(config)
     if recorded is not None:
-        check_same_scene(scene, recorded)
-    return scene
+        kind.check(data, recorded)
+    return data
 
 
 def _absolute(path: Any) -> Any:

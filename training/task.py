@@ -21,7 +21,7 @@ class StepResult:
         loss: the scalar to minimise, the sum of `terms`.
         terms: its weighted parts by name; a NaN is reported by the name of its term.
         metrics: what else is worth a curve. Tensors are read only when they are shown.
-        n_rays: rays (pixels, points, samples of a sound) in the batch.
+        n_rays: rays in the batch; 0 for a task without.
         n_samples: evaluations of the field.
     """
 
@@ -41,9 +41,17 @@ class Task(Protocol):
 
     Attributes:
         module: holds every parameter and buffer; a checkpoint stores its state dict.
+        splits: what can be evaluated; a training is scored on the first.
+        score_name: the key of an evaluation by which the best of them is told; higher is better.
     """
 
     module: nn.Module
+
+    @property
+    def splits(self) -> tuple[str, ...]: ...
+
+    @property
+    def score_name(self) -> str: ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser: "params", "name", and optionally "lr_scale" and "sparse"."""

@@ -275,7 +275,7 @@ class Trainer:
                 records.write(self.step, {f"eval/{key}": value for key, value in numbers.items()})
             score = self._score(evaluation)
             if score is not None:
-                self.display.note(f"step {self.step:,}: {self.score} {score:.2f}")
+                self.display.note(f"step {self.step:,}: {self.score} {score:.4g}")
             if score is not None and score > self._best:
                 self._best = score
                 self.save(evaluation)

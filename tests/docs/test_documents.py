@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
@@ -83,6 +85,15 @@ def test_the_python_of_the_readme_runs(photos: str, tmp_path: Path) -> None:
     assert text != block
     exec(compile(text, "README.md", "exec"), {})
     assert (tmp_path / "runs" / "first" / "checkpoints").is_dir()
+
+
+def test_the_python_of_the_signals_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    iio.imwrite("photo.png", np.zeros((8, 12, 3), np.uint8))
+    (block,) = code("docs/signals.md")
+    scope: dict[str, Any] = {}
+    exec(compile(block.replace("max_seconds=10", "max_steps=3"), "signals.md", "exec"), scope)
+    assert scope["values"].shape == (64, 96, 3)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -26,6 +26,8 @@ class Regression:
         rare: whether the table has a gradient in every third step only, and is sparse.
     """
 
+    splits, score_name = ("test",), "psnr"
+
     def __init__(
         self,
         width: int = 8,

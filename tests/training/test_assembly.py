@@ -231,7 +231,7 @@ def test_a_trainer_follows_its_configuration(tmp_path: Path, ball: Any) -> None:
         with pytest.raises(InputError, match=message):
             build_trainer(config(trainer=wrong), task, tmp_path)
     without = {"max_steps": 3, "eval_every": 2, "eval_split": "val"}
-    with pytest.raises(InputError, match=r"eval_split: found val, expected train or test"):
+    with pytest.raises(InputError, match=r"eval_split: found val, expected test or train"):
         build_trainer(config(trainer=without), task, tmp_path)
     for key, value in (
         ("betas", [0.9]),

@@ -9,7 +9,7 @@ import pytest
 
 from polyfield.commands.schema import configuration
 from polyfield.renderers import ProposalRenderer, VolumeRenderer
-from polyfield.training.assembly import build_renderer
+from polyfield.training.radiance_assembly import build_renderer
 from polyfield.training.renderer_choice import chosen_renderer, shipped
 
 

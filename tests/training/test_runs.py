@@ -14,7 +14,7 @@ import yaml
 
 from polyfield.datasets import load as load_module
 from polyfield.errors import InputError
-from polyfield.training import durable, runs
+from polyfield.training import catalogue, durable
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.runs import create_run, open_run, read_config, write_config
 from polyfield.training.scene_record import read_scene, write_scene
@@ -44,7 +44,7 @@ def data(tmp_path: Path, ball: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         load_module.check_readable(Path(path))
         return scenes[0]
 
-    monkeypatch.setattr(runs, "load_scene", load_scene)
+    monkeypatch.setattr(catalogue, "load_scene", load_scene)
     return scenes, folder
 
 

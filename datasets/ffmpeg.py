@@ -1,0 +1,103 @@
+"""What Pillow cannot decode, by the ffmpeg that imageio-ffmpeg ships: videos, deep PNGs, EXR."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from polyfield.errors import InputError
+
+SECONDS = 600  # a decoder that takes longer hangs
+
+
+class Stream(NamedTuple):
+    """What a file's first video stream is: pixel format, width, height, frames a second."""
+
+    pixels: str
+    width: int
+    height: int
+    rate: float
+
+
+def probe(path: Path) -> Stream:
+    """The first video stream of a file, or what a picture is.
+
+    Raises:
+        InputError: when there is none.
+    """
+    said = _run(path, ["-frames:v", "1", "-f", "null", "-"])[1]
+    found = re.search(r"Stream #.*?Video: [^\n]*", said)
+    line = found.group() if found else ""
+    # "Video: png, rgb48be(pc, gbr/unknown/unknown), 768x512 [SAR 1:1], 25 fps"
+    size = re.search(r"[ ,](\d+)x(\d+)[ ,\[]", line + " ")
+    if not size:
+        raise InputError("cannot be read", file=path, found=_reason(said), expected="a video")
+    rate = re.search(r"([\d.]+) (?:fps|tbr)", line)
+    pixels = re.search(r"Video: [^,]*?(?:\([^)]*\))?, *([a-z0-9]+)", line)
+    return Stream(
+        pixels.group(1) if pixels else "",
+        int(size.group(1)),
+        int(size.group(2)),
+        float(rate.group(1)) if rate else 0.0,
+    )
+
+
+def decode(
+    path: Path, pixels: str, dtype: str, channels: int, stream: Stream, most: int | None = None
+) -> np.ndarray:
+    """Frames [f, h, w, k].
+
+    Args:
+        path: the file.
+        pixels: ffmpeg's name of the format to decode to: packed, or planar for `gbr` names.
+        dtype, channels: of that format.
+        stream: of `probe`.
+        most: frames at most; None for all.
+
+    Raises:
+        InputError: when nothing, or less than a frame, can be decoded.
+    """
+    limit = [] if most is None else ["-frames:v", str(most)]
+    words = [*limit, "-f", "rawvideo", "-pix_fmt", pixels, "-"]
+    data, said = _run(path, words)
+    frame = stream.width * stream.height * channels
+    whole = len(data) - len(data) % np.dtype(dtype).itemsize
+    flat = np.frombuffer(data[:whole], dtype)
+    if flat.size == 0 or flat.size % frame:
+        raise InputError("cannot be decoded", file=path, found=_reason(said))
+    if pixels.startswith("gbr"):
+        planes = flat.reshape(-1, channels, stream.height, stream.width)
+        return np.moveaxis(planes[:, [2, 0, 1, 3][:channels]], 1, -1)
+    return flat.reshape(-1, stream.height, stream.width, channels)
+
+
+def _run(path: Path, words: list[str]) -> tuple[bytes, str]:
+    import imageio_ffmpeg
+
+    # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin"]
+    command += [
+        "-protocol_whitelist",
+        "file,pipe",
+        "-noautorotate",
+        "-i",
+        f"file:{path.absolute()}",
+    ]
+    try:
+        done = subprocess.run([*command, *words], capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError("cannot be decoded", file=path, found=f"{SECONDS} s of work") from None
+    except OSError as error:
+        raise InputError("ffmpeg cannot be run", file=path, found=error.strerror) from None
+    return done.stdout, done.stderr.decode("utf-8", "replace")
+
+
+def _reason(said: str) -> str:
+    """The last line of what ffmpeg says that names a problem."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if re.search(r"rror|nvalid|annot|not ", line)]
+    return (told or lines or ["nothing"])[-1].rpartition("] ")[2][:120]

@@ -1,0 +1,129 @@
+"""Learning a signal on a regular grid, whatever it is: a picture, a sound, a volume, a video.
+
+Letters: n points, d axes, k channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from polyfield.datasets.grid import Grid, turned
+from polyfield.errors import InputError
+from polyfield.fields.signal_field import SignalField
+from polyfield.training.grid_scores import score_grid
+from polyfield.training.points import PointTask
+from polyfield.training.task import StepResult
+
+LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss}
+TRIES = 64  # draws of a batch, of which one must hit a sample that counts
+
+
+class GridTask(PointTask):
+    """Learns the samples of a grid from as many of them as are not held out.
+
+    Args:
+        field: as many coordinates as the grid has axes, as many numbers as it has channels.
+        grid: the signal.
+        batch: samples a step.
+        holdout: share of the samples that is never trained on: PSNR is then also of those.
+        loss: "mse" or "l1".
+        rotation: degrees by which a picture is turned within its inscribed disc, outside of which
+            nothing counts; 0 is the disc alone, None the whole picture.
+    """
+
+    def __init__(
+        self,
+        field: SignalField,
+        grid: Grid,
+        *,
+        batch: int = 16384,
+        holdout: float = 0.0,
+        loss: Literal["mse", "l1"] = "mse",
+        rotation: float | None = None,
+    ) -> None:
+        super().__init__(field, batch)
+        if loss not in LOSSES:
+            raise InputError(field="task.loss", found=loss, expected=" or ".join(LOSSES))
+        if not 0 <= holdout < 1:
+            expected = "0 or more, below 1"
+            raise InputError(field="task.holdout", found=holdout, expected=expected)
+        self.grid, self.holdout, self.compare, self.rotation = grid, holdout, loss, rotation
+
+    @cached_property
+    def truth(self) -> Grid:
+        """The signal that is learned, turned as asked; made when first needed."""
+        return self.grid if self.rotation is None else turned(self.grid, self.rotation)
+
+    def held_out(self, index: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Whether samples are held out: by their number alone, so always the same ones."""
+        if self.holdout == 0:
+            return torch.zeros_like(index, dtype=torch.bool)
+        with np.errstate(over="ignore"):  # the mixer of splitmix64
+            x = index.numpy().astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            x ^= x >> np.uint64(31)
+        return torch.from_numpy((x >> np.uint64(11)) < int(self.holdout * 2.0**53))
+
+    def counts(self, index: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
+        """Whether samples count at all."""
+        if self.truth.mask is None:
+            return torch.ones_like(index, dtype=torch.bool)
+        return torch.from_numpy(self.truth.mask.reshape(-1)[index.numpy()])
+
+    def draw(self, generator: torch.Generator) -> Int64[Tensor, " n"]:
+        """Numbers of random samples to train on: about `batch`, never none.
+
+        Raises:
+            InputError: when there are none.
+        """
+        wanted = round(self.batch / (1 - self.holdout))
+        for _ in range(TRIES):
+            index = torch.randint(self.truth.size, (wanted,), generator=generator)
+            index = index[~self.held_out(index) & self.counts(index)]
+            if len(index):
+                return index
+        found = f"{self.holdout:g} of {self.grid.size} samples"
+        raise InputError(field="task.holdout", found=found, expected="something to train on")
+
+    def loss(self, step: int, progress: float, generator: torch.Generator) -> StepResult:
+        """Draw samples and compare."""
+        index = self.draw(generator)
+        truth = self.truth.taken(index)
+        values = self.field(self.truth.points(index))
+        loss = LOSSES[self.compare](values, truth)
+        with torch.no_grad():
+            psnr = -10 * F.mse_loss(values, truth).log10()
+        return self.result("signal", loss, {"psnr": psnr}, len(index))
+
+    def sample(self, counts: Sequence[int] | None = None) -> Float[np.ndarray, "*n k"]:
+        """What was learned, on a grid of any resolution over the same extent.
+
+        Args:
+            counts: samples along each axis; those of the data by default.
+
+        Returns:
+            Values scaled as the data is: 0 is its `low`, 1 its `high`.
+        """
+        shape = tuple(self.grid.counts if counts is None else counts)
+        values = [
+            self.field.signal(self.grid.points(index, shape))
+            for index in torch.arange(int(np.prod(shape))).split(1 << 20)
+        ]
+        return torch.cat(values).view(*shape, -1).numpy()
+
+    def score(self, out: Path | None, limit: int | None) -> dict[str, Any]:
+        """PSNR of the whole grid and of what was held out, and what `grid_scores` knows of it."""
+        held = None
+        if self.holdout:
+            held = self.held_out(torch.arange(self.truth.size)).view(self.truth.counts).numpy()
+        return score_grid(self.truth, self.sample(), held, out, limit)

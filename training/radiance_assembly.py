@@ -1,0 +1,89 @@
+"""A radiance task of a configuration.
+
+    field    -> backbone  \
+    decoder  -> decoder    > radiance field -> renderer -> task
+    domain   -> domain    /
+
+Each part is made by its `_target_`. What follows from the scene (the domain's box, marching steps,
+near and far) is offered to constructors that have such a parameter, and a configured value wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from polyfield.datasets.scene import Scene
+from polyfield.fields.domain import Domain
+from polyfield.fields.field import RadianceField
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.training import scene_defaults
+from polyfield.training.instantiate import configuration_node, make
+from polyfield.training.radiance import RadianceTask
+from polyfield.training.renderer_choice import chosen_renderer
+from polyfield.training.task import Task
+
+Config = Mapping[str, Any]
+
+TARGET = f"{RadianceTask.__module__}.{RadianceTask.__qualname__}"
+DOMAIN, OCCUPANCY = "polyfield.fields.Domain", "polyfield.renderers.OccupancyGrid"
+
+
+def build_radiance(config: Config, scene: Scene) -> Task:
+    """A task that learns a scene: nodes `field`, `decoder`, `renderer`, `task`, maybe `domain`."""
+    settings = {k: v for k, v in (config.get("task") or {}).items() if k != "name"}
+    renderer = build_renderer(config, scene)
+    node = {"_target_": TARGET, **settings}
+    task: Task = make(node, renderer, scene, kind=RadianceTask, field="task")
+    return task
+
+
+def settled(config: dict[str, Any], scene: Scene) -> dict[str, Any]:
+    """The configuration with the renderer that suits the scene."""
+    renderer = chosen_renderer(configuration_node(config, "renderer"), scene)
+    return {**config, "renderer": renderer}
+
+
+def build_renderer(config: Config, scene: Scene) -> Any:
+    """The renderer of a configuration with its field, initialised from torch's generator."""
+    trust = tuple(config.get("trust") or ())
+    domain = build_domain(config, scene)
+    backbone = make(
+        configuration_node(config, "field"),
+        kind=nn.Module,
+        trust=trust,
+        field="field",
+        offers={"in_dim": 3, **scene_defaults.finest(scene)},
+    )
+    code_dim = (config.get("task") or {}).get("appearance", 0)
+    decoder = make(
+        configuration_node(config, "decoder"),
+        kind=nn.Module,
+        trust=trust,
+        field="decoder",
+        offers={"code_dim": code_dim, "summed": getattr(backbone, "summed", None)},
+        required={"in_dim": backbone.out_dim},
+    )
+    field = RadianceField(domain, backbone, decoder)
+    node = chosen_renderer(configuration_node(config, "renderer"), scene)
+    settings = {**(node.pop("occupancy", None) or {}), "_target_": OCCUPANCY}
+    occupancy = make(settings, domain, kind=OccupancyGrid, field="renderer.occupancy")
+    return make(
+        node,
+        kind=nn.Module,
+        trust=trust,
+        field="renderer",
+        offers={"occupancy": occupancy, **scene_defaults.sampling(scene)},
+        required={"field": field},
+    )
+
+
+def build_domain(config: Config, scene: Scene) -> Domain:
+    """The region that is learned: the scene's box, contracted around it for photos of places."""
+    settings = dict(config.get("domain") or {})
+    if settings.get("kind", "auto") == "auto":
+        settings["kind"] = "contract_linf" if scene.unbounded else "box"
+    bounds = settings.pop("bounds", None) or scene.bounds
+    return make({**settings, "_target_": DOMAIN}, bounds, kind=Domain, field="domain")
