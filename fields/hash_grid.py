@@ -41,7 +41,7 @@ class HashGrid(Backbone):
         self,
         levels: int = 8,
         features: int = 4,
-        log2_entries: int = 16,
+        log2_entries: int = 17,
         base_resolution: int = 16,
         max_resolution: int = 512,
         in_dim: int = 3,

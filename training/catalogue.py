@@ -19,6 +19,7 @@ from polyfield.datasets.signals import SIGNALS, Signal, kind_of, load_signal
 from polyfield.errors import InputError
 from polyfield.training import radiance_assembly, signal_assembly
 from polyfield.training.grid_task import GridTask
+from polyfield.training.scene_defaults import with_tables
 from polyfield.training.scene_record import check_same_scene, read_scene, write_scene
 from polyfield.training.shape import OccupancyTask, SdfTask
 from polyfield.training.signal_record import check_same_signal, read_signal, write_signal
@@ -75,7 +76,7 @@ def _signal(task: type, name: str, data: str) -> TaskKind:
     return TaskKind(
         load=load,
         build=partial(signal_assembly.build_signal_task, task),
-        settle=lambda config, _: config,
+        settle=lambda config, _: with_tables(config),
         write=write_signal,
         read=read_signal,
         check=check_same_signal,

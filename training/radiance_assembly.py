@@ -41,9 +41,9 @@ def build_radiance(config: Config, scene: Scene) -> Task:
 
 
 def settled(config: dict[str, Any], scene: Scene) -> dict[str, Any]:
-    """The configuration with the renderer that suits the scene."""
+    """The configuration with what suits the scene and the budget, which may change later."""
     renderer = chosen_renderer(configuration_node(config, "renderer"), scene)
-    return {**config, "renderer": renderer}
+    return {**scene_defaults.with_tables(config), "renderer": renderer}
 
 
 def build_renderer(config: Config, scene: Scene) -> Any:
@@ -55,7 +55,11 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         kind=nn.Module,
         trust=trust,
         field="field",
-        offers={"in_dim": 3, **scene_defaults.finest(scene)},
+        offers={
+            "in_dim": 3,
+            **scene_defaults.finest(scene),
+            **scene_defaults.tables(config.get("trainer") or {}),
+        },
     )
     code_dim = (config.get("task") or {}).get("appearance", 0)
     decoder = make(

@@ -1,4 +1,4 @@
-"""What follows from a scene where the configuration leaves it open: sampling, and how fine a grid.
+"""What follows from scene and budget where the configuration leaves it open.
 
 What a photo shows of an object is as fine as a pixel's footprint there, so neither steps nor cells
 are much finer: finer cells learn the noise of single views (with photos of 200 x 200 pixels, 0.4 dB
@@ -6,6 +6,9 @@ of held-out PSNR lie between a finest level of 512 and one of 256).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -15,6 +18,7 @@ STEPS_ACROSS = 256  # most marching steps along an edge of the domain's box
 CELLS = (128, 2048)  # cells along an edge of the box, at least and at most
 FOOTPRINTS_A_STEP = 1.25
 CELLS_A_FOOTPRINT = 1.25
+LONG = {"max_seconds": 150.0, "max_steps": 12000}  # beyond both bounds, larger tables pay
 
 
 def footprint(scene: Scene) -> float:
@@ -48,3 +52,25 @@ def finest(scene: Scene) -> dict[str, int]:
     least, most = CELLS
     cells = CELLS_A_FOOTPRINT * edge(scene) / max(footprint(scene), 1e-9 * edge(scene))
     return {"max_resolution": int(min(max(cells, least), most))}
+
+
+def tables(budget: Mapping[str, Any]) -> dict[str, int]:
+    """How large a backbone's hashed tables may be, binary logarithm: what a training can fill.
+
+    On lego_200, 2^16, 2^17 and 2^18 entries reach 32.8, 33.0 and 32.8 dB in 60 s; after 8,000 steps
+    the last are 0.5 dB ahead of the first.
+
+    Args:
+        budget: `max_steps` and `max_seconds`, None for no bound.
+    """
+    bounds = [budget.get(name) is None or budget[name] > least for name, least in LONG.items()]
+    return {"log2_entries": 18 if all(bounds) else 17}
+
+
+def with_tables(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with `tables` written down: a run may get another budget later."""
+    field = dict(config["field"])
+    for key, value in tables(config.get("trainer") or {}).items():
+        if key in field and field[key] is None:
+            field[key] = value
+    return {**config, "field": field}

@@ -18,6 +18,7 @@ from polyfield.errors import InputError
 from polyfield.fields.signal_decoder import SignalDecoder
 from polyfield.fields.signal_field import SignalField
 from polyfield.training.instantiate import configuration_node, make
+from polyfield.training.scene_defaults import tables
 from polyfield.training.task import Task
 
 CELLS = (64, 1 << 19)  # along an edge of the unit cube, at least and at most
@@ -54,7 +55,7 @@ def build_signal_field(config: Mapping[str, Any], signal: Signal) -> SignalField
         kind=nn.Module,
         trust=trust,
         field="field",
-        offers={"max_resolution": finest},
+        offers={"max_resolution": finest, **tables(config.get("trainer") or {})},
         required={"in_dim": signal.d},
     )
     # An encoding that learns nothing leaves everything to the network.

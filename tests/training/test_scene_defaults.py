@@ -41,3 +41,25 @@ def test_both_stay_within_bounds(ball: Any) -> None:
         assert scene_defaults.finest(far)["max_resolution"] == cells
         step = scene_defaults.sampling(far)["step"]
         assert step == pytest.approx(scene_defaults.edge(scene) / steps)
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ({"max_seconds": 60.0}, 17),
+        ({"max_seconds": 600.0}, 18),
+        ({"max_steps": 1000}, 17),
+        ({"max_steps": 1000, "max_seconds": 600.0}, 17),
+        ({"max_steps": 50_000, "max_seconds": None}, 18),
+    ],
+)
+def test_tables_are_as_large_as_a_budget_can_fill_and_then_stay(
+    budget: dict, expected: int
+) -> None:
+    config = {"field": {"log2_entries": None, "levels": 3}, "trainer": budget}
+    settled = scene_defaults.with_tables(config)
+    assert settled["field"] == {"log2_entries": expected, "levels": 3}
+    later = {**settled, "trainer": {"max_seconds": 10.0, "max_steps": 1 << 20}}
+    assert scene_defaults.with_tables(later)["field"] == settled["field"]
+    other = {"field": {"channels": 4}, "trainer": budget}
+    assert scene_defaults.with_tables(other) == other
