@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup")
+SUITES = ("kernels", "radiance", "startup", "factored")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -35,6 +35,37 @@ DECODERS = {
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
+
+# What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
+TURNED: dict[str, tuple[str, list[str], list[list[str]]]] = {
+    "lego_200": (LEGO, [], [[f"dataset.rotate={seed}"] for seed in (1, 2, 3)]),
+    "kodim15": (
+        "images/kodak/kodim15.png",
+        ["task=image", "task.holdout=0.2"],
+        [[f"task.rotation={degrees}"] for degrees in (0, 17, 30, 52)],
+    ),
+    "bunny": (
+        "meshes/stanford-bunny.obj",
+        ["task=sdf"],
+        [[f"task.rotation_seed={seed}"] for seed in (1, 2, 3)],
+    ),
+}
+TURNED_STEPS = {"quick": 100, "default": 1500, "full": 5000}
+VM, KPLANES = ("field=vm", "field.density=0"), ("field=kplanes", "field.resolution=[64,128]")
+# Settings, the key of how many features, and how many.
+AXIS_ALIGNED: dict[str, dict[str, tuple[tuple[str, ...], str, int]]] = {
+    "lego_200": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
+    "kodim15": {"vm": ((*VM, "field.resolution=[128,512]"), "field.color", 128)},
+    "bunny": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
+}
+TILTED = "field.transforms=4"
+# Settings, and how many times the features.
+VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
+    "axis-aligned": ((), 1),
+    "tilted-one-phase": ((TILTED,), 1),
+    "tilted-two-phase": ((TILTED, "trainer.bottleneck=0.2"), 1),
+    "double": ((), 2),
+}
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -70,7 +101,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         suite: one of `SUITES`, or "all".
         budget: one of `BUDGETS`.
     """
-    made = {"kernels": kernels, "radiance": radiance, "startup": startup}
+    made = {"kernels": kernels, "radiance": radiance, "startup": startup, "factored": factored}
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
 
@@ -154,6 +185,29 @@ def tensorf() -> Cell:
     """TensoRF's public code on lego_200, 64^3 to 128^3, 1024 rays, 2000 steps."""
     settings = {"steps": 2000, "look_every": 100}
     return Cell("radiance", "peer-tensorf-lego_200", "tensorf", settings, LEGO, "TensoRF")
+
+
+def factored(budget: str) -> list[Cell]:
+    """The suite of factored grids: data that lies straight, and askew."""
+    made = []
+    for name, (data, task, turns) in TURNED.items():
+        if budget == "quick" and name != "kodim15":
+            continue
+        straight: list[list[str]] = (
+            [[]] if "task=image" not in task else []
+        )  # a picture is cut to a disc either way
+        for field, (words, key, features) in AXIS_ALIGNED[name].items():
+            decoder = [] if task else ["decoder=radiance"]
+            for variant, (more, times) in VARIANTS.items():
+                size = f"{key}={times * features}"
+                settings = {
+                    "words": [*task, *words, *decoder, size, *more],
+                    "turns": [*straight, *turns],
+                    "steps": TURNED_STEPS[budget],
+                }
+                cell = f"rotation-{name}-{field}-{variant}"
+                made.append(Cell("factored", cell, "rotation", settings, data=data))
+    return made
 
 
 def startup(budget: str) -> list[Cell]:

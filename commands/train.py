@@ -156,7 +156,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     the training fails before its first checkpoint.
     """
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
-    from polyfield.training.bottleneck import find_rotations, take_rotations, weakened
+    from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
     from polyfield.training.catalogue import load_data, task_kind
     from polyfield.training.progress import Display
     from polyfield.training.runs import new_run
@@ -171,8 +171,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     data = load_data(config)
     config = kind.settle(config, data)
     weak = weakened(config) if budget["bottleneck"] else None
-    if weak is not None:  # what it finds stays
-        config["field"] = {**config["field"], "rotation_lr": 0.0}
+    config = config if weak is None else kept(config)
     task = build_task(config, data)
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)

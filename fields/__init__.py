@@ -8,7 +8,7 @@ from polyfield.fields.backbone import Backbone
 from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.dense_grid import DenseGrid
 from polyfield.fields.domain import Domain
-from polyfield.fields.factored import CP, VM, FactoredGrid, KPlanes, TriPlane
+from polyfield.fields.factored import CP, TT, VM, FactoredGrid, KPlanes, TriPlane, Tucker
 from polyfield.fields.field import RadianceField
 from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
@@ -17,6 +17,7 @@ from polyfield.fields.signal_field import SignalField
 
 __all__ = [
     "CP",
+    "TT",
     "VM",
     "Backbone",
     "DenseGrid",
@@ -30,4 +31,5 @@ __all__ = [
     "SignalDecoder",
     "SignalField",
     "TriPlane",
+    "Tucker",
 ]

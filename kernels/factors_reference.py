@@ -25,9 +25,7 @@ def factors_reference(
     outputs: list[tuple[int, Tensor]] = []
     for part in range(kernels.n_parts):
         column, reduction, factors = kernels.ints[1 + part * PART_INTS :][:3].tolist()
-        y = x
-        if len(frames):
-            y = 0.5 + (x - 0.5) @ frames[int(kernels.frame_of[part])].T
+        y = seen(x, frames, kernels, part)
         total: Tensor | None = None
         for k in range(factors):
             at = 1 + part * PART_INTS + 3 + k * FACTOR_INTS
@@ -59,3 +57,12 @@ def interpolate(
         weight = torch.cat([weight * (1 - upper), weight * upper], dim=1)
         stride *= count
     return (weight[..., None] * rows[index]).sum(dim=1)
+
+
+def seen(
+    x: Float[Tensor, "n d"], frames: Float[Tensor, "t d d"], kernels: EncoderKernels, part: int
+) -> Float[Tensor, "n d"]:
+    """Points as a part sees them; see `kernels.frames`."""
+    if len(frames) == 0:
+        return x
+    return 0.5 + (x - 0.5) @ frames[int(kernels.frame_of[part])].T

@@ -68,6 +68,11 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "field": field, "decoder": decoder, "trainer": {**trainer, **quiet}}
 
 
+def kept(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the second phase: rotations stay as they are."""
+    return {**config, "field": {**config["field"], "rotation_lr": 0.0}}
+
+
 def find_rotations(
     weak: Mapping[str, Any], data: Data, display: Display | None = None
 ) -> Float[Tensor, "t 3 3"] | None:

@@ -4,7 +4,7 @@ One composition, `FactoredGrid`: factors over some of the coordinates, seen in f
 learned, combined to features. The families below say which factors, and nothing else.
 """
 
-from polyfield.fields.factored.families import CP, VM, KPlanes, TriPlane
-from polyfield.fields.factored.grid import FactoredGrid, Part
+from polyfield.fields.factored.families import CP, TT, VM, KPlanes, TriPlane, Tucker
+from polyfield.fields.factored.grid import FactoredGrid
 
-__all__ = ["CP", "VM", "FactoredGrid", "KPlanes", "Part", "TriPlane"]
+__all__ = ["CP", "TT", "VM", "FactoredGrid", "KPlanes", "TriPlane", "Tucker"]

@@ -4,6 +4,8 @@
     VM        a plane by the line across it, for each plane    (TensoRF, eq. 4)
     KPlanes   one plane per pair of coordinates, multiplied    (Fridovich-Keil et al. 2023, eq. 2)
     TriPlane  one plane per pair of coordinates, added         (Chan et al. 2022, section 4)
+    TT        a matrix along each coordinate, multiplied       (Oseledets 2011)
+    Tucker    one line per coordinate, contracted with a core  (Tucker 1966)
 
 With `transforms` > 0 the features are shared out among that many learned rotations, and each is the
 TILTED version of itself (Yi et al. 2023); rotations are shared by all levels. Where `density` is
@@ -16,7 +18,7 @@ Letters: d coordinates, t transforms, F features of a part.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -24,11 +26,15 @@ import torch
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.fields.factored.grid import WIDTHS, FactoredGrid
-from polyfield.fields.factored.layout import Factor, Part
+from polyfield.fields.factored.contractions import tensor_trains, tuckers
+from polyfield.fields.factored.grid import FactoredGrid
+from polyfield.fields.factored.layout import Factor, Layout
+from polyfield.fields.factored.products import Part, products
 from polyfield.fields.rotations import Rotations
 
 LEAST = 4  # vertices of a factor that is coarse at first
+WIDTHS = (16, 8, 4, 2, 1)  # features of a part: as wide as a vector register
+FEATURE = 0.1  # deviation of a feature at first, where contractions make it
 Axes = tuple[int, ...]
 
 
@@ -57,9 +63,9 @@ class CP(FactoredGrid):
         generator: torch.Generator | None = None,
         **more: Any,
     ) -> None:
-        products = [tuple((a,) for a in range(in_dim))]
+        lines = [tuple((a,) for a in range(in_dim))]
         super().__init__(
-            **_composed(products, resolution, density, color, transforms, reach, in_dim, generator),
+            **_composed(lines, resolution, density, color, transforms, reach, in_dim, generator),
             initial=_normal(deviation),
             **more,
         )
@@ -98,13 +104,13 @@ class VM(FactoredGrid):
         if in_dim < 2:
             raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for VM")
         planes = [(0,)] if in_dim == 2 else list(combinations(range(in_dim), 2))
-        products = [
+        pairs = [
             (plane, tuple(a for a in range(in_dim) if a not in plane))
             for plane in planes
             if in_dim < 4 or 0 in plane  # each pair of complementary planes once
         ]
         super().__init__(
-            **_composed(products, resolution, density, color, transforms, reach, in_dim, generator),
+            **_composed(pairs, resolution, density, color, transforms, reach, in_dim, generator),
             initial=_normal(deviation),
             **more,
         )
@@ -141,9 +147,9 @@ class KPlanes(FactoredGrid):
     ) -> None:
         if in_dim < 2:
             raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for K-Planes")
-        products = [tuple(combinations(range(in_dim), 2))]
+        planes = [tuple(combinations(range(in_dim), 2))]
         composed = _composed(
-            products, resolution, 0, channels, transforms, reach, in_dim, generator,
+            planes, resolution, 0, channels, transforms, reach, in_dim, generator,
             time_resolution=time_resolution,
         )  # fmt: skip
 
@@ -182,10 +188,10 @@ class TriPlane(FactoredGrid):
     ) -> None:
         if in_dim < 2:
             raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for tri-planes")
-        products = [tuple(combinations(range(in_dim), 2))]
+        planes = [tuple(combinations(range(in_dim), 2))]
         super().__init__(
             **_composed(
-                products, resolution, 0, channels, transforms, reach, in_dim, generator,
+                planes, resolution, 0, channels, transforms, reach, in_dim, generator,
                 reduction="sum",
             ),
             initial=_normal(deviation),
@@ -193,12 +199,125 @@ class TriPlane(FactoredGrid):
         )  # fmt: skip
 
 
+class TT(FactoredGrid):
+    """Tensor trains: a matrix along each coordinate, multiplied.
+
+    Args:
+        resolution: vertices along each axis.
+        rank: r, of the matrices.
+        channels: features of all transforms together.
+        transforms: t; reach: see `Rotations`.
+        in_dim: coordinates, 2 to 4.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 256,
+        rank: int = 8,
+        channels: int = 32,
+        transforms: int = 0,
+        reach: float = 1.0,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        # A feature is a sum over r^(d - 1) products of d numbers.
+        deviation = (FEATURE / rank ** ((in_dim - 1) / 2)) ** (1 / in_dim) if rank > 0 else 0.0
+        super().__init__(
+            **_contracted(tensor_trains, resolution, rank, channels, transforms, reach, in_dim,
+                          generator),
+            initial=_normal(deviation),
+            **more,
+        )  # fmt: skip
+
+
+class Tucker(FactoredGrid):
+    """Tucker decompositions: a line along each coordinate, contracted with a small core.
+
+    Args:
+        resolution: vertices along each axis.
+        rank: r, of the lines and of the core along each axis.
+        channels: features of all transforms together.
+        transforms: t; reach: see `Rotations`.
+        in_dim: coordinates, 2 to 4.
+        more: see `FactoredGrid`.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 256,
+        rank: int = 6,
+        channels: int = 32,
+        transforms: int = 0,
+        reach: float = 1.0,
+        in_dim: int = 3,
+        generator: torch.Generator | None = None,
+        **more: Any,
+    ) -> None:
+        lines = 0.5
+
+        def initial(
+            shape: tuple[int, int], factor: Factor, generator: torch.Generator | None
+        ) -> Tensor:
+            # A feature is a sum over r^d products of a number of the core and d of lines.
+            deviation = lines if factor.axes else FEATURE / (rank**0.5 * lines) ** in_dim
+            return torch.empty(shape).normal_(0, deviation, generator=generator)
+
+        super().__init__(
+            **_contracted(tuckers, resolution, rank, channels, transforms, reach, in_dim,
+                          generator),
+            initial=initial,
+            **more,
+        )  # fmt: skip
+
+
+def _contracted(
+    layout: Callable[[Sequence[int], Sequence[int], int, int], Layout],
+    resolution: int,
+    rank: int,
+    channels: int,
+    transforms: int,
+    reach: float,
+    in_dim: int,
+    generator: torch.Generator | None,
+) -> dict[str, Any]:
+    """The arguments of `FactoredGrid` for lines that are contracted.
+
+    Args:
+        layout: of counts, frames, rank and features; the others as of the families above.
+    """
+    shares = max(transforms, 1)
+    for name, (value, low, high) in {
+        "in_dim": (in_dim, 2, 4),
+        "rank": (rank, 1, 32),
+        "transforms": (transforms, 0, 64),
+    }.items():
+        if not low <= value <= high:
+            raise InputError(field=f"field.{name}", found=value, expected=f"{low} to {high}")
+    if channels < 1 or channels % shares:
+        raise InputError(field="field.channels", found=channels, expected=f"a multiple of {shares}")
+    features = next(width for width in WIDTHS[1:] if channels // shares % width == 0)
+    frames = [t for t in range(shares) for _ in range(channels // shares // features)]
+
+    def made(share: float) -> Layout:
+        count = max(round(resolution * share), min(LEAST, resolution))
+        return layout([count] * in_dim, frames, rank, features)
+
+    return {
+        "layout": made,
+        "in_dim": in_dim,
+        "rotations": Rotations(transforms, in_dim, reach, generator) if transforms else None,
+        "generator": generator,
+    }
+
+
 def _summed(grid: FactoredGrid) -> int:
-    return (grid.density_parts or 0) * grid.features
+    return (grid.density_parts or 0) * grid.layout.features
 
 
 def _composed(
-    products: Sequence[tuple[Axes, ...]],
+    terms: Sequence[tuple[Axes, ...]],
     resolution: int | Sequence[int],
     density: int,
     color: int,
@@ -213,7 +332,7 @@ def _composed(
     """The arguments of `FactoredGrid` for these products of factors.
 
     Args:
-        products: the axes of each factor, for each product.
+        terms: the axes of each factor, for each product or sum.
         resolution, density, color, transforms, reach, in_dim: of the families above.
         time_resolution: along the fourth coordinate, where it has its own.
     """
@@ -224,39 +343,37 @@ def _composed(
             found=transforms if levels else resolution,
             expected="0 or more" if levels else "a number for each level",
         )
-    shares = len(products) * len(levels) * max(transforms, 1)
+    shares = len(terms) * len(levels) * max(transforms, 1)
     for name, columns in (("density", density), ("color", color)):
         if columns < 0 or columns % shares or density + color == 0:
             raise InputError(
                 field=f"field.{name}" if name == "density" or density else "field.channels",
                 found=columns,
-                expected=f"a multiple of {shares}: {len(products)} products x {len(levels)} levels"
+                expected=f"a multiple of {shares}: {len(terms)} products x {len(levels)} levels"
                 f" x {max(transforms, 1)} transforms",
             )
     each = math.gcd(density // shares, color // shares)
     features = next(width for width in WIDTHS if each % width == 0)
 
-    def parts(share: float) -> list[Part]:
-        made = []
+    def layout(share: float) -> Layout:
+        made: list[Part] = []
         for columns in (density, color):
             for frame in range(max(transforms, 1)):
                 for finest in levels:
                     count = max(round(finest * share), min(LEAST, finest))
-                    for product in products:
+                    for term in terms:
                         factors = tuple(
                             Factor(axes, tuple(_count(a, count, time_resolution) for a in axes))
-                            for axes in product
+                            for axes in term
                         )
                         part = Part(factors, reduction, frame)
                         made += [part] * (columns // shares // features)
-        return made
+        return products(made, features)
 
-    rotations = Rotations(transforms, in_dim, reach, generator) if transforms else None
     return {
-        "parts": parts,
-        "features": features,
+        "layout": layout,
         "in_dim": in_dim,
-        "rotations": rotations,
+        "rotations": Rotations(transforms, in_dim, reach, generator) if transforms else None,
         "density_parts": density // features or None,
         "generator": generator,
     }

@@ -19,26 +19,20 @@ from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.backbone import Backbone, Replacement
-from polyfield.fields.factored.layout import Factor, Layout, Part
+from polyfield.fields.factored.layout import Factor, Layout, Place
 from polyfield.fields.rotations import Rotations
 from polyfield.kernels.encode import EncoderKernels
-from polyfield.kernels.factors import factor_blocks
-from polyfield.kernels.factors_reference import factors_reference
 
 Initial = Callable[[tuple[int, int], Factor, torch.Generator | None], Tensor]
-Parts = Callable[[float], Sequence[Part]]
-
-WIDTHS = (16, 8, 4, 2, 1)  # features of a part: as wide as a vector register
 
 
 class FactoredGrid(Backbone):
     """Features that are products and sums of lattices over some of the coordinates.
 
     Args:
-        parts: the parts by the share of the full resolution, in (0, 1]; their number, factors and
-            frames must not depend on it.
-        features: F; in_dim: coordinates.
-        initial: what a factor holds at first, of the shape [vertices, F] that it is told.
+        layout: by the share of the full resolution, in (0, 1]; only counts may depend on it.
+        in_dim: coordinates.
+        initial: what a factor holds at first, of the shape [vertices, w] that it is told.
         rotations: the frames that parts see points in, if any.
         coarse: share of the full resolution to begin with.
         upsample: shares of the training at which resolution rises, evenly in its logarithm.
@@ -52,8 +46,7 @@ class FactoredGrid(Backbone):
 
     def __init__(
         self,
-        parts: Parts,
-        features: int,
+        layout: Callable[[float], Layout],
         in_dim: int,
         initial: Initial,
         *,
@@ -70,20 +63,19 @@ class FactoredGrid(Backbone):
         generator: torch.Generator | None = None,
     ) -> None:
         _check_schedule(coarse, upsample, rotation_hold, rotation_end)
-        self._parts, self._coarse, self._upsample = parts, coarse, sorted(upsample)
-        layout = Layout(parts(coarse if self._upsample else 1.0), features)
-        super().__init__(in_dim=in_dim, out_dim=len(layout.parts) * features)
-        self.features, self.layout, self.density_parts = features, layout, density_parts
+        self._layout, self._coarse, self._upsample = layout, coarse, sorted(upsample)
+        made = layout(coarse if self._upsample else 1.0)
+        super().__init__(in_dim=in_dim, out_dim=len(made.frame_of) * made.features)
+        self.layout, self.density_parts = made, density_parts
         self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity}
         for name, weight in self.weights.items():
             if weight < 0:
                 raise InputError(field=f"field.{name}", found=weight, expected="0 or more")
         self.risen = 0
-        values = []
-        for part in layout.parts:
-            for factor in part.factors:
-                shape = (factor.vertices, features)
-                values.append(initial(shape, factor, generator).reshape(-1))
+        values = [
+            initial((place.factor.vertices, place.width), place.factor, generator).reshape(-1)
+            for place in made.places
+        ]
         self.table = nn.Parameter(torch.cat(values).float())
         self.rotations = rotations
         self._rotation_rate = (rotation_lr, rotation_hold, rotation_end)
@@ -93,17 +85,14 @@ class FactoredGrid(Backbone):
 
     def _kernels(self) -> EncoderKernels:
         layout = self.layout
-        frame_of = None
-        if self.rotations is not None:
-            frame_of = np.array([part.frame for part in layout.parts])
         return EncoderKernels(
-            factor_blocks(self.features),
+            layout.blocks,
             layout.ints,
             layout.floats,
-            len(layout.parts),
+            len(layout.frame_of),
             self.out_dim,
             self.in_dim,
-            frame_of,
+            None if self.rotations is None else np.array(layout.frame_of),
         )
 
     @property
@@ -118,7 +107,7 @@ class FactoredGrid(Backbone):
 
     def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         assert self.kernels is not None
-        return factors_reference(x, self.table, self.frames, self.kernels, self.features)
+        return self.layout.reference(x, self.table, self.frames, self.kernels)
 
     def grow(self, step: int, progress: float) -> list[Replacement]:
         """Fold what the rotations have learned; raise the resolution when due."""
@@ -131,7 +120,7 @@ class FactoredGrid(Backbone):
             return []
         self.risen = risen
         share = self._coarse ** (1 - risen / len(self._upsample))
-        old, new = self.layout, Layout(self._parts(share), self.features)
+        old, new = self.layout, self._layout(share)
         before = self.table
         with torch.no_grad():
             self.table = nn.Parameter(old.resized(before, new).contiguous())
@@ -148,13 +137,13 @@ class FactoredGrid(Backbone):
         total = torch.zeros((), dtype=self.table.dtype)
         if not any(self.weights.values()):
             return total
-        views = self.layout.views(self.table)
+        views = [(place, place.view(self.table)) for place in self.layout.places]
         if self.weights["tv"]:
             total = total + self.weights["tv"] * total_variation(views)
         if self.weights["l1"]:
-            share = self.density_parts or len(self.layout.parts)
-            factors = sum(len(part.factors) for part in self.layout.parts[:share])
-            magnitude = torch.stack([values.abs().mean() for _, values in views[:factors]]).mean()
+            parts = self.density_parts or len(self.layout.frame_of)
+            own = [values for place, values in views if place.part < parts]
+            magnitude = torch.stack([values.abs().mean() for values in own]).mean()
             total = total + self.weights["l1"] * magnitude
         if self.weights["sparsity"]:
             sizes = torch.stack([values.square().mean().sqrt() for _, values in views])
@@ -175,11 +164,11 @@ class FactoredGrid(Backbone):
         return groups
 
 
-def total_variation(views: Sequence[tuple[Factor, Tensor]]) -> Tensor:
+def total_variation(views: Sequence[tuple[Place, Tensor]]) -> Tensor:
     """The mean over factors of the mean squared difference between neighbours."""
     terms = []
-    for factor, values in views:
-        for axis in range(len(factor.axes)):
+    for place, values in views:
+        for axis in range(len(place.factor.axes)):
             terms.append(values.diff(dim=axis).square().mean())
     return torch.stack(terms).mean()
 

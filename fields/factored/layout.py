@@ -1,24 +1,24 @@
-"""Where the factors of a factored grid lie in its flat table.
+"""Where the factors of a factored grid lie in its flat table, and how they are read.
 
-Letters: F features of a part, v vertices of a factor, e coordinates of a factor.
+Letters: v vertices of a factor, w numbers a vertex; F features of a part, p numbers of the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.kernels import factors as kernel
+from polyfield.kernels.encode import EncoderBlocks, EncoderKernels
 
 MOST_VERTICES = 1 << 16  # an axis of a factor
-REDUCTIONS = {"product": kernel.PRODUCT, "sum": kernel.SUM}
+Reference = Callable[[Tensor, Tensor, Tensor, EncoderKernels], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,104 +26,90 @@ class Factor:
     """A lattice over some coordinates.
 
     Args:
-        axes: which coordinates, 1 to 3; counts: vertices along each.
+        axes: which coordinates, at most 3; none for what is the same everywhere.
+        counts: vertices along each.
     """
 
     axes: tuple[int, ...]
     counts: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if any(not 2 <= count <= MOST_VERTICES for count in self.counts):
+            raise InputError(
+                field="field.resolution", found=list(self.counts), expected=f"2 to {MOST_VERTICES}"
+            )
+
     @property
     def vertices(self) -> int:
-        return int(np.prod(self.counts))
+        """How many, v."""
+        return int(np.prod(self.counts, dtype=np.int64))
 
 
 @dataclass(frozen=True)
-class Part:
-    """F features: factors that are multiplied or added.
+class Place:
+    """A factor's place in the table.
 
     Args:
-        factors: at most 6; reduction: "product" or "sum".
-        frame: which rotation it sees points by, where there are rotations.
+        factor: what lies there; part: whose it is.
+        first: number of the table; width: numbers a vertex, w.
     """
 
-    factors: tuple[Factor, ...]
-    reduction: str = "product"
-    frame: int = 0
+    factor: Factor
+    part: int
+    first: int
+    width: int
+
+    @property
+    def numbers(self) -> int:
+        return self.factor.vertices * self.width
+
+    def view(self, table: Float[Tensor, " p"]) -> Tensor:
+        """What the factor holds, [last count, ..., first count, w]; a view of the table."""
+        values = table[self.first : self.first + self.numbers]
+        return values.view(*self.factor.counts[::-1], self.width)
 
 
+@dataclass(frozen=True)
 class Layout:
-    """The parts' places in a flat table: one factor after the other, rows of F.
+    """The places of all factors, and the block functions that read them.
 
     Args:
-        parts: side by side in the features, in this order.
-        features: F.
+        places: one behind the other, from 0.
+        frame_of: the frame that each part sees points in, where there are rotations.
+        features: columns of a part, F.
+        ints, floats: the description that the block functions read.
+        blocks: these; reference: the same in plain torch, of points, table, frames and kernels.
     """
 
-    def __init__(self, parts: Sequence[Part], features: int) -> None:
-        self.parts, self.features = tuple(parts), features
-        ints, floats, first_row = [len(parts)], [], 0
-        self.first_rows: list[list[int]] = []
-        for number, part in enumerate(parts):
-            if not 1 <= len(part.factors) <= kernel.FACTORS:
-                raise InputError(
-                    field="field", found=f"{len(part.factors)} factors", expected="1 to 6 a part"
-                )
-            ints += [number * features, REDUCTIONS[part.reduction], len(part.factors)]
-            rows = []
-            for k in range(kernel.FACTORS):
-                if k >= len(part.factors):
-                    ints += [0] * kernel.FACTOR_INTS
-                    floats += [0.0] * kernel.AXES
-                    continue
-                factor = part.factors[k]
-                _check(factor)
-                padding = [0] * (kernel.AXES - len(factor.axes))
-                ints += [len(factor.axes), first_row, *factor.axes, *padding]
-                ints += [*factor.counts, *padding]
-                floats += [*(count - 1.0 for count in factor.counts), *padding]
-                rows.append(first_row)
-                first_row += factor.vertices
-            self.first_rows.append(rows)
-        if first_row >= 1 << 32:
-            raise InputError(field="field.resolution", found=first_row, expected="under 2^32 rows")
-        self.rows = first_row
-        self.ints, self.floats = np.array(ints), np.array(floats)
+    places: tuple[Place, ...]
+    frame_of: tuple[int, ...]
+    features: int
+    ints: np.ndarray
+    floats: np.ndarray
+    blocks: EncoderBlocks
+    reference: Reference
 
-    def views(self, table: Float[Tensor, " p"]) -> list[tuple[Factor, Tensor]]:
-        """Each factor with what it holds, [last count, ..., first count, F]; views of the table."""
-        found = []
-        for part, rows in zip(self.parts, self.first_rows):
-            for factor, first in zip(part.factors, rows):
-                values = table[first * self.features : (first + factor.vertices) * self.features]
-                found.append((factor, values.view(*factor.counts[::-1], self.features)))
-        return found
+    @property
+    def numbers(self) -> int:
+        """Of the table, p."""
+        return self.places[-1].first + self.places[-1].numbers
 
     def resized(self, table: Float[Tensor, " p"], to: Layout) -> Float[Tensor, " q"]:
         """The table of a layout of the same factors at other counts, by linear interpolation."""
         pieces = [
-            _resized(values, new.counts[::-1]).reshape(-1)
-            for (_, values), new in zip(
-                self.views(table), (f for part in to.parts for f in part.factors)
-            )
+            _resized(old.view(table), new.factor.counts[::-1]).reshape(-1)
+            for old, new in zip(self.places, to.places, strict=True)
         ]
         return torch.cat(pieces)
 
 
-def _check(factor: Factor) -> None:
-    e = len(factor.axes)
-    if not 1 <= e <= kernel.AXES or len(factor.counts) != e:
-        raise InputError(field="field", found=f"a factor over {factor.axes}", expected="1 to 3")
-    if any(not 2 <= count <= MOST_VERTICES for count in factor.counts):
-        raise InputError(
-            field="field.resolution", found=list(factor.counts), expected=f"2 to {MOST_VERTICES}"
-        )
-
-
 def _resized(values: Tensor, counts: tuple[int, ...]) -> Tensor:
-    """[..., F] at other counts, corner vertices kept (TensoRF's upsampling)."""
+    """[..., w] at other counts, corner vertices kept (TensoRF's upsampling)."""
     if values.shape[:-1] == counts:
         return values
     modes = {1: "linear", 2: "bilinear", 3: "trilinear"}
     channels_first = values.movedim(-1, 0)[None]
-    made = F.interpolate(channels_first, size=counts, mode=modes[len(counts)], align_corners=True)
+    made = functional.interpolate(
+        channels_first, size=counts, mode=modes[len(counts)], align_corners=True
+    )
     return made[0].movedim(0, -1)

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from polyfield.errors import InputError
-from polyfield.fields import CP, VM, FactoredGrid, KPlanes, TriPlane
+from polyfield.fields import CP, TT, VM, FactoredGrid, KPlanes, TriPlane, Tucker
 
 FAMILIES: list[tuple[Any, dict[str, Any]]] = [
     (CP, {"density": 4, "color": 8}),
     (VM, {"density": 6, "color": 12}),
     (KPlanes, {"channels": 8}),
     (TriPlane, {"channels": 8}),
+    (TT, {"channels": 8, "rank": 3}),
+    (Tucker, {"channels": 8, "rank": 3}),
 ]
 
 
@@ -23,7 +25,11 @@ def points(n: int = 200, d: int = 3) -> torch.Tensor:
 
 
 def axes_of(grid: FactoredGrid) -> list[list[tuple[int, ...]]]:
-    return [[factor.axes for factor in part.factors] for part in grid.layout.parts]
+    """The axes of each part's factors."""
+    parts: list[list[tuple[int, ...]]] = [[] for _ in grid.layout.frame_of]
+    for place in grid.layout.places:
+        parts[place.part].append(place.factor.axes)
+    return parts
 
 
 def test_the_papers_factors() -> None:
@@ -57,7 +63,7 @@ def test_a_time_plane_begins_at_one() -> None:
     x = points(50, 4)
     later = torch.cat([x[:, :3], torch.rand(50, 1)], dim=1)
     torch.testing.assert_close(grid(x), grid(later))
-    assert [f.counts for f in grid.layout.parts[0].factors] == [
+    assert [place.factor.counts for place in grid.layout.places[:6]] == [
         (4, 4), (4, 4), (4, 6), (4, 4), (4, 6), (4, 6)
     ]  # fmt: skip
 
@@ -88,14 +94,14 @@ def test_resolution_rises_evenly_in_its_logarithm() -> None:
     seen = []
     for progress in (0.0, 0.2, 0.4, 0.9):
         grid.grow(0, progress)
-        seen.append(grid.layout.parts[0].factors[0].counts[0])
+        seen.append(grid.layout.places[0].factor.counts[0])
     assert seen == [40, 80, 160, 160]
 
 
 def test_a_late_grow_does_all_that_was_missed() -> None:
     grid = VM(resolution=16, density=3, color=3, coarse=0.25, upsample=[0.2, 0.4])
     assert len(grid.grow(0, 0.5)) == 1
-    assert grid.layout.parts[0].factors[0].counts == (16, 16)
+    assert grid.layout.places[0].factor.counts == (16, 16)
 
 
 def test_penalties_are_those_of_their_definitions() -> None:
@@ -113,9 +119,9 @@ def test_penalties_are_those_of_their_definitions() -> None:
     assert float(sparse.regularization().detach()) == pytest.approx(6.0)
     slope = VM(resolution=(5,), density=0, color=3, tv=1.0)
     with torch.no_grad():
-        for factor, values in slope.layout.views(slope.table):
-            rising = torch.arange(5.0)
-            values.copy_(rising.view(5, *[1] * len(factor.axes)).expand(values.shape))
+        for place in slope.layout.places:
+            values, rising = place.view(slope.table), torch.arange(5.0)
+            values.copy_(rising.view(5, *[1] * len(place.factor.axes)).expand(values.shape))
     # Planes rise along one of their axes alone: a mean over 3 planes x 2 axes and 3 lines.
     assert float(slope.regularization().detach()) == pytest.approx((3 + 3) / 9)
 
@@ -123,8 +129,7 @@ def test_penalties_are_those_of_their_definitions() -> None:
 def test_l1_is_of_the_density_alone() -> None:
     grid = VM(resolution=4, density=3, color=3, l1=1.0)
     grid.regularization().backward()
-    views = grid.layout.views(grid.table.grad)  # type: ignore[arg-type]
-    touched = [bool(values.any()) for _, values in views]
+    touched = [bool(place.view(grid.table.grad).any()) for place in grid.layout.places]  # type: ignore[arg-type]
     assert touched == [True] * 6 + [False] * 6
 
 
@@ -132,7 +137,7 @@ def test_l1_is_of_the_density_alone() -> None:
 def test_tilted_fields_are_made_of_what_they_say(family: Any, arguments: dict[str, Any]) -> None:
     arguments = {name: 2 * value for name, value in arguments.items()}
     grid = family(resolution=5, transforms=2, **arguments)
-    assert {part.frame for part in grid.layout.parts} == {0, 1}
+    assert set(grid.layout.frame_of) == {0, 1}
     groups = {group["name"]: group for group in grid.parameter_groups()}
     assert groups["rotations"]["params"] == [grid.rotations.delta]
     assert not groups["rotations"]["sparse"]
@@ -152,6 +157,10 @@ def test_tilted_fields_are_made_of_what_they_say(family: Any, arguments: dict[st
         (VM, {"resolution": []}, "resolution"),
         (VM, {"in_dim": 1}, "in_dim"),
         (CP, {"in_dim": 1, "transforms": 1}, "transforms"),
+        (TT, {"rank": 0}, "rank"),
+        (TT, {"in_dim": 1}, "in_dim"),
+        (Tucker, {"transforms": 3}, "channels"),
+        (Tucker, {"resolution": 1}, "resolution"),
         (VM, {"upsample": [1.5]}, "upsample"),
         (VM, {"coarse": 0.0}, "coarse"),
         (VM, {"tv": -1.0}, "tv"),

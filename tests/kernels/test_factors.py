@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polyfield.fields import CP, VM, KPlanes, TriPlane
+from polyfield.fields import CP, TT, VM, KPlanes, TriPlane, Tucker
 from polyfield.fields.factored import FactoredGrid
 
 # Constructor and arguments of tiny grids, by name and dimensions.
@@ -25,9 +25,15 @@ GRIDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "kplanes2": (KPlanes, {"in_dim": 2, "resolution": (3, 6), "channels": 16}),
     "kplanes3": (KPlanes, {"in_dim": 3, "resolution": (3, 6), "channels": 8}),
     "kplanes4": (KPlanes, {"in_dim": 4, "resolution": (3,), "channels": 4, "time_resolution": 5}),
+    "tt2": (TT, {"in_dim": 2, "resolution": 5, "rank": 3, "channels": 4}),
+    "tt3": (TT, {"in_dim": 3, "resolution": 5, "rank": 2, "channels": 8}),
+    "tt4": (TT, {"in_dim": 4, "resolution": 4, "rank": 3, "channels": 4}),
+    "tucker2": (Tucker, {"in_dim": 2, "resolution": 5, "rank": 3, "channels": 4}),
+    "tucker3": (Tucker, {"in_dim": 3, "resolution": 5, "rank": 2, "channels": 8}),
+    "tucker4": (Tucker, {"in_dim": 4, "resolution": 4, "rank": 3, "channels": 4}),
     "triplane3": (TriPlane, {"in_dim": 3, "resolution": 6, "channels": 24}),
 }
-TILTED = ["vm2", "cp3", "vm3", "kplanes3", "triplane3", "kplanes4"]
+TILTED = ["vm2", "cp3", "vm3", "kplanes3", "triplane3", "kplanes4", "tt3", "tucker3"]
 
 
 @cache
@@ -84,7 +90,7 @@ def test_twins_agree_in_turned_frames(name: str, reach: float) -> None:
     assert_twins_agree(grid, points(600, grid.in_dim))
 
 
-@pytest.mark.parametrize("name", ["cp3", "vm3", "kplanes3", "triplane3"])
+@pytest.mark.parametrize("name", ["cp3", "vm3", "kplanes3", "triplane3", "tt3", "tucker3"])
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     grid = grid_of(name, transforms=2)
     x = points(5, 3).requires_grad_()
@@ -105,12 +111,13 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 def test_a_sum_of_lines_is_linear_in_them_and_a_product_is_not() -> None:
     """Twice the table: sums double, products of k factors grow by 2^k."""
-    for name, factor in [("triplane3", 2.0), ("vm3", 4.0), ("cp3", 8.0), ("kplanes4", 64.0)]:
+    powers = {"triplane3": 1, "vm3": 2, "cp3": 3, "kplanes4": 6, "tt3": 3, "tucker3": 4}
+    for name, power in powers.items():
         grid = grid_of(name)
         x = points(20, grid.in_dim)
         assert grid.kernels is not None
         once, twice = grid.kernels(x, grid.table), grid.kernels(x, 2 * grid.table)
-        torch.testing.assert_close(twice, factor * once)
+        torch.testing.assert_close(twice, 2.0**power * once)
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
@@ -123,10 +130,10 @@ def test_points_outside_are_those_on_the_faces(where: list[float]) -> None:
 
 def test_features_at_vertices_are_products_of_what_is_stored() -> None:
     grid = grid_of("vm3")
-    views = grid.layout.views(grid.table)
-    plane, line = views[0][1], views[1][1]  # (x, y), last coordinate first, and (z)
+    # (x, y), last coordinate first, and (z)
+    plane, line = (place.view(grid.table) for place in grid.layout.places[:2])
     x = torch.tensor([[2, 3, 5]], dtype=torch.float64) / 5
-    torch.testing.assert_close(grid(x)[0, : grid.features], plane[3, 2] * line[5])
+    torch.testing.assert_close(grid(x)[0, : grid.layout.features], plane[3, 2] * line[5])
 
 
 def test_single_precision_is_close_and_nothing_is_lost_with_no_points() -> None:

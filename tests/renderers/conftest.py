@@ -12,6 +12,7 @@ from torch import Tensor
 from polyfield.cameras import Rays
 from polyfield.fields import (
     CP,
+    TT,
     VM,
     Backbone,
     DenseGrid,
@@ -22,6 +23,7 @@ from polyfield.fields import (
     RadianceDecoder,
     RadianceField,
     TriPlane,
+    Tucker,
 )
 from polyfield.renderers import OccupancyGrid, VolumeRenderer
 
@@ -33,6 +35,8 @@ FACTORED: dict[str, tuple[Any, dict[str, Any]]] = {
     "vm": (VM, {"resolution": 7, "density": 12, "color": 24}),
     "kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16}),
     "triplane": (TriPlane, {"resolution": 8, "channels": 12}),
+    "tt": (TT, {"resolution": 7, "rank": 3, "channels": 8}),
+    "tucker": (Tucker, {"resolution": 7, "rank": 3, "channels": 8}),
     "tilted": (VM, {"resolution": 7, "density": 24, "color": 48, "transforms": 2}),
     "tilted_kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16, "transforms": 2}),
 }

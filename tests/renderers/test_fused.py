@@ -23,6 +23,8 @@ PAIRS = [
     ("vm", "trunk_sh"),
     ("kplanes", "trunk_sh"),
     ("triplane", "trunk_mlp"),
+    ("tt", "trunk_sh"),
+    ("tucker", "trunk_sh"),
     ("tilted", "summed_mlp"),
     ("tilted_kplanes", "trunk_sh"),
 ]
