@@ -39,7 +39,8 @@ def train(data: str, words: list[str], steps: int) -> dict[str, Any]:
     found = load_data(config)
     config = task_kind(config).settle(config, found)
     weak = weakened(config) if config["trainer"]["bottleneck"] else None
-    task = build_task(kept(config) if weak else config, found)
+    config = kept(config) if weak else config
+    task = build_task(config, found)
     if weak is not None:
         rotations = find_rotations(weak, found)
         if rotations is None:

@@ -36,6 +36,8 @@ OPTIONAL: dict[str, Any] = {
     "domain.bounds": [],
     "dataset.rotate": 1,
     "decoder.summed": 1,
+    "field.log2_entries": 1,
+    "field.max_resolution": 1,
     "limit": 1,
     "size": "1x",
     "task.rotation": 1.0,
@@ -58,9 +60,9 @@ def checked(verb: str, words: list[str], multirun: bool) -> tuple[list[str], Dic
         multirun: whether sweeps such as `a,b` are allowed.
 
     Returns:
-        The words, with whole numbers such as `1e4` rewritten as integers and a single word as a
-        list of one where the key holds such; and the configuration that they compose to, sweeps at
-        their first value, with its `hydra` node.
+        The words, with whole numbers such as `1e4` rewritten as integers, and a single word or
+        number as a list of one where the key holds such; and the configuration that they compose
+        to, sweeps at their first value, with its `hydra` node.
 
     Raises:
         InputError: naming the key, what was found and what would have been valid.
@@ -195,7 +197,7 @@ def _checked_value(override: Override, keys: dict[str, Any]) -> str | None:
             continue
         if isinstance(value, float) and _is_integer(default):
             return f"{key}={int(value)}"
-        if isinstance(value, str) and isinstance(default, list):
+        if isinstance(default, list) and not isinstance(value, list) and value is not None:
             return f"{key}=[{str(override.input_line).partition('=')[2]}]"
     return None
 
@@ -231,12 +233,17 @@ def _expected(default: Any, value: Any) -> str | None:
     if isinstance(default, float):
         return None if number else "a number"
     if isinstance(default, list):
-        return None if isinstance(value, (list, str)) else "a list such as [a,b]"
+        fits = isinstance(value, (list, str)) or (number and _of_numbers(default))
+        return None if fits else "a list such as [a,b]"
     if isinstance(default, dict):
         return None if isinstance(value, dict) else f"one of its keys: {', '.join(default)}"
     if isinstance(value, (dict, list)):
         return "a single value"
     return None
+
+
+def _of_numbers(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(v, (int, float)) for v in values)
 
 
 def _is_integer(value: Any) -> bool:

@@ -181,6 +181,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
         if weak is not None:
             rotations = find_rotations(weak, data, Display())
             if rotations is None:
+                print("stopped   while the rotations were looked for; nothing is kept")
                 raise KeyboardInterrupt
             take_rotations(task, rotations)
         yield trainer, folder, kind.renders

@@ -52,7 +52,10 @@ class Placed:
 
 
 def turned(placed: Placed, seed: int) -> Placed:
-    """The same, turned about the middle of its box by a rotation drawn uniformly with this seed."""
+    """The same, turned about the middle of its box by a rotation drawn uniformly with this seed.
+
+    The box stays: contents are taken to lie in the ball inside of it.
+    """
     middle = placed.bounds.double().mean(dim=0)
     turn = torch.eye(4, dtype=torch.float64)
     turn[:3, :3] = torch.from_numpy(Rotation.random(random_state=seed).as_matrix())

@@ -88,7 +88,12 @@ class RadianceDecoder(nn.Module):
                 field="decoder.skip", found=skip, expected=f"-1 or 1 to {len(trunk or ()) + 1}"
             )
         if trunk is None and not 1 <= summed <= in_dim:
-            raise InputError(field="decoder.summed", found=summed, expected=f"1 to {in_dim}")
+            raise InputError(
+                field="decoder.summed",
+                found=summed,
+                expected=f"1 to {in_dim}, features that are the density's own",
+                hint="decoder=radiance takes all features through a network",
+            )
         self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
         self.activation, self._shift, self.code_dim = activation, float(shift), code_dim
         self.harmonics = (sh_degree + 1) ** 2

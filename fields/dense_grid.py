@@ -28,7 +28,7 @@ class DenseGrid(Backbone):
     """Channels interpolated in one dense lattice.
 
     Args:
-        resolution: R, or one number an axis.
+        resolution: R for all axes, or one number an axis.
         channels: c, a multiple of 4; with a decoder that has no trunk the first is the density.
         in_dim: coordinates, 1 to 4.
         initial: standard deviation of the initial values.
@@ -46,7 +46,8 @@ class DenseGrid(Backbone):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(in_dim=in_dim, out_dim=channels)
-        counts = [resolution] * in_dim if isinstance(resolution, int) else list(resolution)
+        counts = [resolution] if isinstance(resolution, int) else list(resolution)
+        counts = counts * in_dim if len(counts) == 1 else counts
         if len(counts) != in_dim or any(not 2 <= n <= 1024 for n in counts):
             raise InputError(
                 field="field.resolution", found=resolution, expected=f"{in_dim} numbers, 2 to 1024"
@@ -70,7 +71,13 @@ class DenseGrid(Backbone):
             torch.empty(groups * rows * GROUP).normal_(0, initial, generator=generator)
         )
         self.kernels = EncoderKernels(
-            grid_blocks(in_dim, GROUP), np.array(ints), np.array(floats), groups, channels, in_dim
+            grid_blocks(in_dim, GROUP),
+            np.array(ints),
+            np.array(floats),
+            groups,
+            channels,
+            in_dim,
+            n_params=len(self.grid),
         )
 
     @property

@@ -24,7 +24,8 @@ def trained_density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tens
     Differentiable in the parameters, not in the points.
     """
     kernels = field.kernels
-    if kernels is None or not torch.is_grad_enabled():
+    framed = kernels is not None and kernels.encoder.n_frames > 0
+    if kernels is None or framed or not torch.is_grad_enabled():
         return field.density_at(u)
     return density_at(kernels, u, field.backbone.params, field.decoder.trunk)
 

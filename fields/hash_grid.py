@@ -86,6 +86,7 @@ class HashGrid(Backbone):
             levels,
             self.out_dim,
             in_dim,
+            n_params=len(table),
         )
 
     @property

@@ -71,6 +71,7 @@ class EncoderKernels:
         n_parts: independent parts; width: features in all, c.
         in_dim: coordinates of a point, d.
         frame_of: [parts] in which of its frames a part sees points; None: there are no frames.
+        n_params: numbers that the block functions read, p; None where nobody says.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class EncoderKernels:
         width: int,
         in_dim: int,
         frame_of: np.ndarray | None = None,
+        n_params: int | None = None,
     ) -> None:
         self.blocks, self.n_parts, self.width, self.in_dim = blocks, n_parts, width, in_dim
+        self.n_params = n_params
         self.ints = np.ascontiguousarray(ints, np.int64)
         self.floats = np.ascontiguousarray(floats, np.float64)
         self.floats32 = self.floats.astype(np.float32)
@@ -100,6 +103,8 @@ class EncoderKernels:
         if frames.shape != (self.n_frames, self.in_dim, self.in_dim):
             expected = (self.n_frames, self.in_dim, self.in_dim)
             raise InputError(field="frames", found=frames.shape, expected=expected)
+        if self.n_params is not None and len(params) != self.n_params:
+            raise InputError(field="parameters", found=len(params), expected=self.n_params)
         floats = self.floats32 if params.dtype == np.float32 else self.floats
         return Encoding(params, frames, self.frame_of, self.ints, floats)
 

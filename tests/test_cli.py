@@ -182,6 +182,11 @@ def test_a_whole_number_may_be_written_with_an_exponent(line: Callable) -> None:
     assert isinstance(jobs[0]["field"]["log2_entries"], int)
 
 
+def test_a_single_number_may_stand_for_a_list_of_one(line: Callable) -> None:
+    _, _, jobs = line("train", "data=a", "field=kplanes", "field.resolution=128")
+    assert jobs[0]["field"]["resolution"] == [128]
+
+
 def test_a_single_word_may_stand_for_a_list_of_one(line: Callable) -> None:
     _, _, jobs = line("train", "data=a", "trust=mine", "run=r")
     assert jobs[0]["trust"] == ["mine"]

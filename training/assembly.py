@@ -64,10 +64,7 @@ def build_trainer(
         schedule["kind"] = schedule.pop("decay")
     if settings.get("max_steps") is None and settings.get("max_seconds") is None:
         settings["max_seconds"] = DEFAULT_SECONDS
-    rest = 1 - settings.pop("bottleneck", 0.0)  # what `training.bottleneck` leaves
-    for bound in ("max_steps", "max_seconds"):
-        if rest < 1 and settings.get(bound) is not None:
-            settings[bound] = max(type(settings[bound])(rest * settings[bound]), 1)
+    settings.pop("bottleneck", None)  # a phase before this one: `training.bottleneck`
     unknown = set(settings) - {"max_steps", "max_seconds", "ema"}
     if unknown:
         raise InputError(field=f"trainer.{min(unknown)}", found="an unknown key")

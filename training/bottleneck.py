@@ -24,7 +24,7 @@ from polyfield.training.progress import Display
 from polyfield.training.task import Task
 
 FEATURES = 32  # of the weak field, at least; the paper's number
-RESOLUTION = 256
+RESOLUTION = 256  # along its lines; the paper's is 1024, for photos of 800 x 800
 WIDTH = 32  # of its decoder's network
 HOLD = 0.1  # share of the phase until which rotations learn at the full rate
 
@@ -39,7 +39,7 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
         InputError: for a share that is none, or a field without transforms.
     """
     share, transforms = config["trainer"]["bottleneck"], config["field"].get("transforms", 0)
-    if not 0 < share < 1:
+    if not isinstance(share, (int, float)) or not 0 < share < 1:
         raise InputError(field="trainer.bottleneck", found=share, expected="0, or below 1")
     if not transforms:
         raise InputError(
@@ -58,24 +58,32 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
         "rotation_hold": HOLD,
         "rotation_end": 1.0,
     }
-    layers = "trunk" if "trunk" in config["decoder"] else "hidden"  # of radiance, of a signal
-    decoder = {"_target_": config["decoder"]["_target_"], layers: [WIDTH]}
-    trainer = {**config["trainer"], "bottleneck": 0.0}
-    for bound in ("max_steps", "max_seconds"):
-        if trainer.get(bound) is not None:
-            trainer[bound] = max(type(trainer[bound])(share * trainer[bound]), 1)
+    decoder = {**config["decoder"], "hidden": [WIDTH]}
+    if "trunk" in decoder:  # of radiance: all features go through it
+        decoder.update(trunk=[WIDTH], skip=-1, summed=1)
     quiet = {"eval_every": 0, "save_every": 0, "save_seconds": 0.0, "log_every": 0}
-    return {**config, "field": field, "decoder": decoder, "trainer": {**trainer, **quiet}}
+    trainer = {**part_of(config["trainer"], share), **quiet}
+    changed = {"field": field, "decoder": decoder, "trainer": trainer, "logging": None}
+    return {**config, **changed}
 
 
 def kept(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of the second phase: rotations stay as they are."""
-    return {**config, "field": {**config["field"], "rotation_lr": 0.0}}
+    """The configuration of the second phase: what is left of the budget, rotations as they are."""
+    field = {**config["field"], "rotation_lr": 0.0}
+    trainer = part_of(config["trainer"], 1 - config["trainer"]["bottleneck"])
+    return {**config, "field": field, "trainer": trainer}
+
+
+def part_of(trainer: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """A trainer's node with a share of its budget, and no phase before it."""
+    bounds = {name: trainer.get(name) for name in ("max_steps", "max_seconds")}
+    parts = {k: max(type(v)(share * v), 1) for k, v in bounds.items() if v is not None}
+    return {**trainer, **parts, "bottleneck": 0.0}
 
 
 def find_rotations(
     weak: Mapping[str, Any], data: Data, display: Display | None = None
-) -> Float[Tensor, "t 3 3"] | None:
+) -> Float[Tensor, "t d d"] | None:
     """The rotations that a weak field finds for its data; None when it was interrupted.
 
     Args:
@@ -91,10 +99,13 @@ def find_rotations(
 
 def rotations_of(task: Task) -> Rotations:
     """The rotations of a task's field."""
-    return next(part for part in task.module.modules() if isinstance(part, Rotations))
+    for part in task.module.modules():
+        if isinstance(part, Rotations):
+            return part
+    raise InputError(field="field.transforms", found="a field without rotations", expected="some")
 
 
-def take_rotations(task: Task, found: Float[Tensor, "t 3 3"]) -> None:
+def take_rotations(task: Task, found: Float[Tensor, "t d d"]) -> None:
     """Give a task's field the rotations that were found."""
     with torch.no_grad():
         rotations_of(task).set(found)

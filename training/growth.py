@@ -28,7 +28,7 @@ class Growth:
 
     def state(self) -> list[list[float]]:
         """Plain data."""
-        return self._done
+        return [list(entry) for entry in self._done]
 
     def load_state(self, state: list[list[float]]) -> None:
         """Let the field grow as it had."""

@@ -67,7 +67,7 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         kind=nn.Module,
         trust=trust,
         field="decoder",
-        offers={"code_dim": code_dim, "summed": getattr(backbone, "summed", None)},
+        offers={"code_dim": code_dim, "summed": getattr(backbone, "summed", 0)},
         required={"in_dim": backbone.out_dim},
     )
     field = RadianceField(domain, backbone, decoder)

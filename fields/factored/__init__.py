@@ -6,5 +6,19 @@ learned, combined to features. The families below say which factors, and nothing
 
 from polyfield.fields.factored.families import CP, TT, VM, KPlanes, TriPlane, Tucker
 from polyfield.fields.factored.grid import FactoredGrid
+from polyfield.fields.factored.layout import Factor, Layout
+from polyfield.fields.factored.products import Part, products
 
-__all__ = ["CP", "TT", "VM", "FactoredGrid", "KPlanes", "TriPlane", "Tucker"]
+__all__ = [
+    "CP",
+    "TT",
+    "VM",
+    "Factor",
+    "FactoredGrid",
+    "KPlanes",
+    "Layout",
+    "Part",
+    "TriPlane",
+    "Tucker",
+    "products",
+]

@@ -150,7 +150,7 @@ class KPlanes(FactoredGrid):
         planes = [tuple(combinations(range(in_dim), 2))]
         composed = _composed(
             planes, resolution, 0, channels, transforms, reach, in_dim, generator,
-            time_resolution=time_resolution,
+            key="channels", time_resolution=time_resolution,
         )  # fmt: skip
 
         def initial(
@@ -192,7 +192,7 @@ class TriPlane(FactoredGrid):
         super().__init__(
             **_composed(
                 planes, resolution, 0, channels, transforms, reach, in_dim, generator,
-                reduction="sum",
+                key="channels", reduction="sum",
             ),
             initial=_normal(deviation),
             **more,
@@ -326,6 +326,7 @@ def _composed(
     in_dim: int,
     generator: torch.Generator | None,
     *,
+    key: str = "color",
     reduction: str = "product",
     time_resolution: int | None = None,
 ) -> dict[str, Any]:
@@ -334,6 +335,7 @@ def _composed(
     Args:
         terms: the axes of each factor, for each product or sum.
         resolution, density, color, transforms, reach, in_dim: of the families above.
+        key: what a family calls `color`.
         time_resolution: along the fourth coordinate, where it has its own.
     """
     levels = [resolution] if isinstance(resolution, int) else list(resolution)
@@ -344,10 +346,10 @@ def _composed(
             expected="0 or more" if levels else "a number for each level",
         )
     shares = len(terms) * len(levels) * max(transforms, 1)
-    for name, columns in (("density", density), ("color", color)):
-        if columns < 0 or columns % shares or density + color == 0:
+    for name, columns in (("density", density), (key, color)):
+        if columns < 0 or columns % shares or (name == key and density + color == 0):
             raise InputError(
-                field=f"field.{name}" if name == "density" or density else "field.channels",
+                field=f"field.{name}",
                 found=columns,
                 expected=f"a multiple of {shares}: {len(terms)} products x {len(levels)} levels"
                 f" x {max(transforms, 1)} transforms",

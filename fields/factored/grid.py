@@ -23,6 +23,8 @@ from polyfield.fields.factored.layout import Factor, Layout, Place
 from polyfield.fields.rotations import Rotations
 from polyfield.kernels.encode import EncoderKernels
 
+TINY = 1e-12  # keeps the slope of a root finite
+
 Initial = Callable[[tuple[int, int], Factor, torch.Generator | None], Tensor]
 
 
@@ -66,6 +68,11 @@ class FactoredGrid(Backbone):
         self._layout, self._coarse, self._upsample = layout, coarse, sorted(upsample)
         made = layout(coarse if self._upsample else 1.0)
         super().__init__(in_dim=in_dim, out_dim=len(made.frame_of) * made.features)
+        for place in made.places:
+            if any(not 0 <= axis < in_dim for axis in place.factor.axes):
+                raise InputError(
+                    field="field", found=f"axes {place.factor.axes}", expected=f"below {in_dim}"
+                )
         self.layout, self.density_parts = made, density_parts
         self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity}
         for name, weight in self.weights.items():
@@ -80,7 +87,7 @@ class FactoredGrid(Backbone):
         self.rotations = rotations
         self._rotation_rate = (rotation_lr, rotation_hold, rotation_end)
         if rotations is not None and rotation_lr == 0:
-            rotations.delta.requires_grad_(False)  # a gradient that nothing follows costs as much
+            rotations.delta.requires_grad_(False)
         self.kernels = self._kernels()
 
     def _kernels(self) -> EncoderKernels:
@@ -93,6 +100,7 @@ class FactoredGrid(Backbone):
             self.out_dim,
             self.in_dim,
             None if self.rotations is None else np.array(layout.frame_of),
+            n_params=layout.numbers,
         )
 
     @property
@@ -113,8 +121,9 @@ class FactoredGrid(Backbone):
         """Fold what the rotations have learned; raise the resolution when due."""
         if self.rotations is not None:
             self.rotations.fold()
-            if progress >= self._rotation_rate[2]:
-                self.rotations.delta.requires_grad_(False)
+            rate, _, end = self._rotation_rate
+            # A gradient that nothing follows costs as much as one that something does.
+            self.rotations.delta.requires_grad_(rate > 0 and progress < end)
         risen = sum(share <= progress for share in self._upsample)
         if risen <= self.risen:
             return []
@@ -146,7 +155,7 @@ class FactoredGrid(Backbone):
             magnitude = torch.stack([values.abs().mean() for values in own]).mean()
             total = total + self.weights["l1"] * magnitude
         if self.weights["sparsity"]:
-            sizes = torch.stack([values.square().mean().sqrt() for _, values in views])
+            sizes = torch.stack([(values.square().mean() + TINY).sqrt() for _, values in views])
             total = total + self.weights["sparsity"] * sizes.mean()
         return total
 
@@ -165,7 +174,7 @@ class FactoredGrid(Backbone):
 
 
 def total_variation(views: Sequence[tuple[Place, Tensor]]) -> Tensor:
-    """The mean over factors of the mean squared difference between neighbours."""
+    """The mean, over factors and their axes, of the mean squared difference between neighbours."""
     terms = []
     for place, values in views:
         for axis in range(len(place.factor.axes)):
@@ -176,6 +185,10 @@ def total_variation(views: Sequence[tuple[Place, Tensor]]) -> Tensor:
 def _check_schedule(coarse: float, upsample: Sequence[float], hold: float, end: float) -> None:
     if not 0 < coarse <= 1:
         raise InputError(field="field.coarse", found=coarse, expected="above 0, at most 1")
+    if coarse < 1 and not upsample:
+        raise InputError(
+            field="field.coarse", found=coarse, expected="1, or field.upsample to say when it rises"
+        )
     if any(not 0 < share < 1 for share in upsample):
         raise InputError(field="field.upsample", found=list(upsample), expected="between 0 and 1")
     if not 0 <= hold <= end <= 1:

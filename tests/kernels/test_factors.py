@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from polyfield.errors import InputError
 from polyfield.fields import CP, TT, VM, KPlanes, TriPlane, Tucker
-from polyfield.fields.factored import FactoredGrid
+from polyfield.fields.factored import Factor, FactoredGrid, Layout, Part, products
 
 # Constructor and arguments of tiny grids, by name and dimensions.
 GRIDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -145,6 +146,30 @@ def test_single_precision_is_close_and_nothing_is_lost_with_no_points() -> None:
         x = points(300, double.in_dim)
         torch.testing.assert_close(single(x.float()).double(), double(x), rtol=1e-4, atol=1e-4)
         assert single(x[:0].float()).shape == (0, single.out_dim)
+
+
+def test_factors_may_be_volumes() -> None:
+    """Three coordinates by one: what no family uses, and the composition allows."""
+    volume, line = Factor((0, 2, 3), (3, 4, 2)), Factor((1,), (5,))
+
+    def layout(share: float) -> Layout:
+        return products([Part((volume, line)), Part((volume,), "sum")], 4)
+
+    def initial(shape: tuple[int, int], factor: Factor, generator: Any) -> Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(shape[0]))
+
+    grid = FactoredGrid(layout, 4, initial).double()
+    assert grid.out_dim == 8
+    assert_twins_agree(grid, points(300, 4, spread=1.2))
+    with pytest.raises(InputError, match="axes"):
+        FactoredGrid(layout, 3, initial)
+
+
+def test_a_table_of_another_length_is_refused_before_it_is_read() -> None:
+    grid = grid_of("vm3")
+    assert grid.kernels is not None
+    with pytest.raises(InputError, match="parameters"):
+        grid.kernels(points(3, 3), grid.table[:-1])
 
 
 def test_two_threads_or_one_give_the_same_bits() -> None:

@@ -264,3 +264,23 @@ def test_fused_is_refused_where_there_is_nothing_to_fuse() -> None:
     renderer = uniform(1.0, backend="fused")
     with pytest.raises(InputError, match=r"renderer\.backend: found fused"):
         renderer(along_z(2))
+
+
+def test_pictures_take_finer_steps_than_training(make_renderer: Any, make_rays: Any) -> None:
+    """A picture with steps of half the length is that of a renderer made with such steps."""
+    rays = make_rays(60)
+    halved = make_renderer(step=0.05, fine=0.5)(rays)
+    direct = make_renderer(step=0.025, fine=1.0)(rays)
+    assert torch.equal(halved.rgb, direct.rgb)
+    training = [
+        make_renderer(step=0.05, fine=fine)(rays, generator=torch.Generator().manual_seed(1))
+        for fine in (0.5, 1.0)
+    ]
+    assert torch.equal(training[0].rgb, training[1].rgb)
+    assert not torch.equal(halved.rgb, training[0].rgb)
+
+
+@pytest.mark.parametrize("fine", [0.0, 1.5])
+def test_a_share_of_a_step_is_one(fine: float, make_renderer: Any) -> None:
+    with pytest.raises(InputError, match=r"renderer\.fine"):
+        make_renderer(fine=fine)

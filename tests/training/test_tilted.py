@@ -1,0 +1,139 @@
+"""Training fields with learned rotations: going on bit by bit, and the phase that finds them."""
+
+from __future__ import annotations
+
+import math
+import signal
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from polyfield.commands.schema import configuration
+from polyfield.errors import InputError
+from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
+from polyfield.training.catalogue import load_data
+from polyfield.training.stepper import of_group
+from polyfield.training.trainer import Trainer
+
+FIELD = [
+    *("field=vm", "field.density=0", "field.color=4", "field.resolution=[12]"),
+    *("field.transforms=2", "task=image", "task.batch=256", "trainer.log_every=0"),
+]
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stripes that lie askew."""
+    file = tmp_path_factory.mktemp("pictures") / "stripes.png"
+    y, x = np.mgrid[:32, :32] / 32
+    value = 0.5 + 0.5 * np.sin(20 * (0.8 * x + 0.6 * y))
+    iio.imwrite(file, (255 * value[..., None].repeat(3, axis=2)).astype(np.uint8))
+    return file
+
+
+def config_of(picture: Path, *words: str) -> dict[str, Any]:
+    return configuration(f"data={picture}", *FIELD, *words)
+
+
+def trainer_of(config: dict[str, Any], run: Path) -> Trainer:
+    return build_trainer(config, build_task(config, load_data(config)), run)
+
+
+def test_a_growing_tilted_field_goes_on_bit_by_bit(picture: Path, tmp_path: Path) -> None:
+    """Stopped between its two growths, after the rotations were fixed."""
+    words = ["field.coarse=0.5", "field.upsample=[0.3,0.8]", "trainer.max_steps=30"]
+    config = config_of(picture, *words, "field.rotation_hold=0.2", "field.rotation_end=0.5")
+    straight = trainer_of(config, tmp_path / "straight")
+    straight.train()
+    first = trainer_of(config, tmp_path / "parts")
+
+    def stop(trainer: Trainer) -> None:
+        if trainer.step == 19:
+            trainer.interrupts.received = signal.SIGINT
+
+    first.on_step.append(stop)
+    assert first.train().interrupted
+    second = trainer_of(config, tmp_path / "parts")
+    second.restore()
+    assert second.train().step == 30
+    states = [trainer.task.module.state_dict() for trainer in (straight, second)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+    moments = [trainer.stepper.optimizer.state_dict()["state"] for trainer in (straight, second)]
+    for key, state in moments[0].items():
+        assert all(torch.equal(value, moments[1][key][name]) for name, value in state.items())
+
+
+def test_rotations_learn_for_a_while_and_then_stay(picture: Path, tmp_path: Path) -> None:
+    words = ["trainer.max_steps=40", "field.rotation_hold=0.25", "field.rotation_end=0.5"]
+    trainer = trainer_of(config_of(picture, *words), tmp_path)
+    seen: dict[int, torch.Tensor] = {}
+
+    def look(trainer: Trainer) -> None:
+        seen[trainer.step] = trainer.task.module.backbone.rotations.matrices().detach().clone()
+
+    trainer.on_step.append(look)
+    trainer.train()
+    assert not torch.equal(seen[1], seen[19])
+    assert torch.equal(seen[21], seen[40])
+
+
+def test_groups_learn_until_they_are_told_to_stop() -> None:
+    group = {"hold": 0.2, "end": 0.6}
+    assert [of_group(group, p) for p in (0.0, 0.19, 0.6, 1.0)] == [1.0, 1.0, 0.0, 0.0]
+    assert of_group(group, 0.4) == pytest.approx(0.5)
+    assert of_group({"hold": 0.3, "end": 0.3}, 0.3) == 0.0
+    assert [of_group({}, p) for p in (0.0, 1.0)] == [1.0, 1.0]
+
+
+def test_the_first_phase_finds_rotations_that_the_second_keeps(
+    picture: Path, tmp_path: Path
+) -> None:
+    config = config_of(picture, "trainer.max_steps=100", "trainer.bottleneck=0.4")
+    weak = weakened(config)
+    assert weak["trainer"]["max_steps"] == 40
+    assert weak["field"]["transforms"] == 2
+    data = load_data(config)
+    found = find_rotations(weak, data)
+    assert found is not None
+    assert found.shape == (2, 2, 2)
+    second = kept(config)
+    assert second["trainer"]["max_steps"] == 60
+    assert second["trainer"]["bottleneck"] == 0
+    task = build_task(second, data)
+    take_rotations(task, found)
+    build_trainer(second, task, tmp_path).train()
+    torch.testing.assert_close(task.module.backbone.rotations.matrices(), found)
+
+
+def test_both_phases_together_use_the_budget() -> None:
+    for steps in (10, 999, 1000):
+        config = {
+            "trainer": {"max_steps": steps, "max_seconds": None, "bottleneck": 0.2},
+            "field": {"transforms": 2},
+            "decoder": {"_target_": "x", "hidden": None},
+        }
+        phases = [made(config)["trainer"]["max_steps"] for made in (weakened, kept)]
+        assert math.isclose(sum(phases), steps, abs_tol=1)
+
+
+def test_the_weak_field_keeps_what_the_decoder_is(picture: Path) -> None:
+    words = ["field=vm", "field.transforms=4", "field.density=12", "field.color=24"]
+    config = configuration(f"data={picture}", *words, "trainer.bottleneck=0.2", "seed=3")
+    decoder = weakened(config)["decoder"]
+    assert decoder["color"] == "mlp"
+    assert (decoder["trunk"], decoder["hidden"], decoder["summed"]) == ([32], [32], 1)
+
+
+@pytest.mark.parametrize(
+    "words", [["trainer.bottleneck=1.0"], ["trainer.bottleneck=0.2", "field.transforms=0"]]
+)
+def test_a_phase_without_a_purpose_is_refused(picture: Path, words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"trainer\.bottleneck"):
+        weakened(config_of(picture, *words))
