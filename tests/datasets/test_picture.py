@@ -78,6 +78,50 @@ def test_tiffs_keep_their_type(tmp_path: Path, dtype: str, k: int) -> None:
     np.testing.assert_array_equal(grid.values, values)
 
 
+def test_palettes_and_inks_of_tiffs_become_colours(tmp_path: Path) -> None:
+    truth = numbers((8, 8, 3))
+    palette = Image.fromarray(truth).convert("P")
+    for image in (palette, Image.fromarray(truth).convert("CMYK")):
+        image.save(tmp_path / "a.tif")
+        grid = load_picture(tmp_path / "a.tif")
+        np.testing.assert_array_equal(grid.values, np.asarray(image.convert("RGB")))
+
+
+def test_tiffs_in_which_nothing_is_white_are_positive(tmp_path: Path) -> None:
+    for dtype in ("uint8", "uint16"):
+        tifffile.imwrite(tmp_path / f"{dtype}.tif", numbers((5, 6), dtype), photometric="miniswhite")
+    grid = load_picture(tmp_path / "uint8.tif")
+    np.testing.assert_array_equal(grid.values[..., 0], 255 - numbers((5, 6)))
+    with pytest.raises(InputError, match=r"found 16 bits of 1 channels"):
+        load_picture(tmp_path / "uint16.tif")
+
+
+def test_tiffs_with_planes_apart_are_colours(tmp_path: Path) -> None:
+    values = numbers((3, 2, 5))
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(load_picture(tmp_path / "a.tif").values, np.moveaxis(values, 0, 2))
+
+
+def test_deep_colours_that_cannot_be_unpacked_are_not_cut_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_codec(page: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    colors, grey = numbers((5, 6, 3), "uint16"), numbers((5, 6), "uint16")
+    tifffile.imwrite(tmp_path / "colors.tif", colors, photometric="rgb")
+    tifffile.imwrite(tmp_path / "grey.tif", grey)
+    tifffile.imwrite(tmp_path / "below.tif", grey.astype(np.int32) - 70000)
+    tifffile.imwrite(tmp_path / "above.tif", grey.astype(np.uint32) + (1 << 31))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", no_codec)
+    np.testing.assert_array_equal(load_picture(tmp_path / "grey.tif").values[..., 0], grey)
+    below = load_picture(tmp_path / "below.tif").values[..., 0]
+    np.testing.assert_array_equal(below, grey.astype(np.int32) - 70000)
+    for name in ("colors", "above"):
+        with pytest.raises(InputError, match=r"\(pip install imagecodecs\)"):
+            load_picture(tmp_path / f"{name}.tif")
+
+
 def test_exr_holds_finite_light(shared_data: Callable[[str], Path]) -> None:
     grid = load_picture(shared_data("images/albert.exr"))
     assert grid.dtype == "float32"
