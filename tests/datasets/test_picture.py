@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from polyfield.datasets.picture import load_picture
@@ -32,8 +34,10 @@ def deep_png(path: Path, values: np.ndarray) -> Path:
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     head = struct.pack(">IIBBBBB", w, h, 16, {1: 0, 2: 4, 3: 2, 4: 6}[k], 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    packed = zlib.compress(rows)
+    parts = [packed[i : i + 256] for i in range(0, len(packed), 256)]
+    body = chunk(b"IHDR", head) + b"".join(chunk(b"IDAT", part) for part in parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
     return path
 
 
@@ -122,6 +126,20 @@ def test_deep_colours_that_cannot_be_unpacked_are_not_cut_down(
             load_picture(tmp_path / f"{name}.tif")
 
 
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_exr_keeps_light_and_the_order_of_channels(tmp_path: Path, k: int) -> None:
+    y, x = np.mgrid[:6, :8].astype(np.float32)
+    values = np.stack([x / 4, y * 2, 10 - x - y, 0 * x + 1], axis=-1)[..., :k]
+    pixels = {1: "grayf32le", 3: "gbrpf32le", 4: "gbrapf32le"}[k]
+    planes = np.moveaxis(values, -1, 0)[[0] if k == 1 else [1, 2, 0, 3][:k]]
+    words = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", "8x6", "-i", "-", str(tmp_path / "a.exr")]
+    command = [get_ffmpeg_exe(), "-v", "error", *words]
+    subprocess.run(command, input=planes.astype("<f4").tobytes(), check=True)
+    grid = load_picture(tmp_path / "a.exr")
+    assert (grid.dtype, grid.channels) == ("float32", k)
+    np.testing.assert_array_equal(grid.values, values)
+
+
 def test_exr_holds_finite_light(shared_data: Callable[[str], Path]) -> None:
     grid = load_picture(shared_data("images/albert.exr"))
     assert grid.dtype == "float32"
@@ -157,6 +175,8 @@ def test_what_is_no_picture_is_one_line(tmp_path: Path) -> None:
     deep = deep_png(tmp_path / "deep.png", numbers((50, 50, 3), "uint16")).read_bytes()
     contents = {"a.png": b"", "b.jpg": b"hello", "c.png": whole[:200], "d.exr": b"v/1\1junk"}
     contents.update({"e.tif": b"II*\0junk", "f.png": deep[:200], "g.png": deep[:30]})
+    contents["h.png"] = deep[: 33 + 10 * (256 + 12)] + deep[-12:]  # some of its chunks
+    contents["i.png"] = deep[:5000] + bytes(100) + deep[5100:]
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError) as caught:
