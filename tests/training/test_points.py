@@ -209,8 +209,9 @@ def test_training_points_are_on_near_and_off_the_surface_and_right() -> None:
     assert unit(x).max() <= 1
 
 
-def test_points_that_are_scored_were_not_trained_on() -> None:
-    task = SdfTask(field_of(3), ball(), points=200, eval_points=100)
+@pytest.mark.parametrize("kind", [SdfTask, OccupancyTask])
+def test_points_that_are_scored_were_not_trained_on(kind: type[SdfTask | OccupancyTask]) -> None:
+    task = kind(field_of(3), ball(), points=200, eval_points=100)
     trained = {tuple(x) for x in task.training.x.tolist()}
     assert not trained & {tuple(x) for points in task.scored().values() for x in points.x.tolist()}
 
@@ -221,8 +222,10 @@ def test_what_encloses_nothing_has_a_distance_but_no_inside() -> None:
     assert (task.training.value >= 0).all()
     scores = task.evaluate()
     assert np.isfinite(scores["mape"])
-    with pytest.raises(InputError, match=r"encloses nothing.*open borders.*task=sdf"):
-        OccupancyTask(field_of(3), sheet, points=1000).loss(0, 0.0, torch.Generator())
+    occupancy = OccupancyTask(field_of(3), sheet, points=1000)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"encloses nothing.*open borders.*task=sdf"):
+            occupancy.loss(0, 0.0, torch.Generator())
 
 
 def test_overlap_is_intersection_over_union() -> None:
