@@ -166,6 +166,7 @@ def test_bad_volumes_are_one_line(tmp_path: Path) -> None:
         written("g.nrrd", whole.replace(b"4 3 2", b"4 3 x")),
         written("h.nrrd", whole.replace(b"4 3 2", b"4 3 0")),
         written("i.nrrd", whole.replace(b"endian", b"data file: ../../etc/passwd\nendian")),
+        written("k.nrrd", packed.replace(b"4 3 2", b"4000000000 3000000000 2000000000")),
         written("j.nrrd", whole.replace(b"4 3 2", b"400000 300000 200000")),
     ]
     for file in files:
