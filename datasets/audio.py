@@ -1,4 +1,4 @@
-"""A sound as a signal: a WAV file of any type and number of channels."""
+"""A sound as a signal: a WAV file, whole numbers or floats, of any channels."""
 
 from __future__ import annotations
 
