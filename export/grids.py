@@ -109,7 +109,8 @@ def check_out(path: Path, grid: Grid, counts: Sequence[int]) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise InputError("cannot be written", field="out", found=f"{path}: {error.strerror}") from None
+        found = f"{path}: {error.strerror}"
+        raise InputError("cannot be written", field="out", found=found) from None
 
 
 def write_samples(path: Path, grid: Grid, values: Float[np.ndarray, "*n k"]) -> None:

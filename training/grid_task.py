@@ -91,7 +91,9 @@ class GridTask(PointTask):
         return torch.from_numpy(self.truth.mask.reshape(-1)[index.numpy()])
 
     def draw(self, generator: torch.Generator) -> Int64[Tensor, " n"]:
-        """Numbers of random samples to train on: about `batch`, fewer where nearly all are held out, never none.
+        """Numbers of random samples to train on: about `batch`, never none.
+
+        Fewer where nearly all are held out.
 
         Raises:
             InputError: when there are none.

@@ -93,7 +93,8 @@ def test_palettes_and_inks_of_tiffs_become_colours(tmp_path: Path) -> None:
 
 def test_tiffs_in_which_nothing_is_white_are_positive(tmp_path: Path) -> None:
     for dtype in ("uint8", "uint16"):
-        tifffile.imwrite(tmp_path / f"{dtype}.tif", numbers((5, 6), dtype), photometric="miniswhite")
+        values = numbers((5, 6), dtype)
+        tifffile.imwrite(tmp_path / f"{dtype}.tif", values, photometric="miniswhite")
     grid = load_picture(tmp_path / "uint8.tif")
     np.testing.assert_array_equal(grid.values[..., 0], 255 - numbers((5, 6)))
     with pytest.raises(InputError, match=r"found 16 bits of 1 channels"):
@@ -103,7 +104,8 @@ def test_tiffs_in_which_nothing_is_white_are_positive(tmp_path: Path) -> None:
 def test_tiffs_with_planes_apart_are_colours(tmp_path: Path) -> None:
     values = numbers((3, 2, 5))
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", planarconfig="separate")
-    np.testing.assert_array_equal(load_picture(tmp_path / "a.tif").values, np.moveaxis(values, 0, 2))
+    grid = load_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(grid.values, np.moveaxis(values, 0, 2))
 
 
 def test_deep_colours_that_cannot_be_unpacked_are_not_cut_down(
