@@ -7,11 +7,29 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from polyfield.errors import InputError
 
 UNIFORM = 1e-3  # largest difference of R^T R from the identity
+SEEDS = 1 << 32
+
+
+def random_rotation(seed: int, field: str = "seed") -> Float[Tensor, "3 3"]:
+    """A rotation drawn uniformly from SO(3), the same one for a seed.
+
+    Args:
+        seed: 0 to 2^32 - 1.
+        field: the key that it was given as, for messages.
+
+    Raises:
+        InputError: for another seed.
+    """
+    if not 0 <= seed < SEEDS:
+        raise InputError(field=field, found=seed, expected="a seed from 0 to 2^32 - 1")
+    # By this name every scipy from 1.11 on takes it; `rng` is newer.
+    return torch.from_numpy(Rotation.random(random_state=seed).as_matrix())
 
 
 def split_similarity(

@@ -94,7 +94,7 @@ def run(config: dict[str, Any]) -> None:
 
 def render_samples(config: dict[str, Any]) -> None:
     """Sample a signal at a size and say where it is."""
-    from polyfield.export.grids import default_name, parse_size, write_samples
+    from polyfield.export.grids import check_out, default_name, parse_size, write_samples
     from polyfield.training.grid_task import GridTask
 
     task = open_task(config)
@@ -102,6 +102,7 @@ def render_samples(config: dict[str, Any]) -> None:
     grid = task.grid
     counts = parse_size(config["size"], grid)
     out = Path(config["out"] or run_folder(config) / "renders" / default_name(grid))
+    check_out(out, grid, counts)
     began = time.perf_counter()
     write_samples(out, grid, task.sample(counts))
     seconds = time.perf_counter() - began

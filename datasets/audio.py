@@ -1,4 +1,4 @@
-"""A sound as a signal: a WAV file of any type and number of channels."""
+"""A sound as a signal: a WAV file, whole numbers or floats, of any channels."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def load_audio(path: Path) -> Grid:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks that say nothing
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)  # cut short
             rate, samples = wavfile.read(path)
     except Exception as error:  # whatever the reader makes of a broken file
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -12,6 +12,9 @@ import numpy as np
 from polyfield.errors import InputError
 
 SECONDS = 600  # a decoder that takes longer hangs
+# What decoders call an error where a whole file was cut from a longer one.
+HARMLESS = re.compile(r"mmco|missing during reorder|co located POCs")
+TELEVISION = (24, 30, 48, 60, 120)  # frames in 1.001 seconds
 
 
 class Stream(NamedTuple):
@@ -29,7 +32,7 @@ def probe(path: Path) -> Stream:
     Raises:
         InputError: when there is none.
     """
-    said = _run(path, ["-frames:v", "1", "-f", "null", "-"])[1]
+    said = _run(path, ["-frames:v", "1", "-f", "null", "-"], "info")[1]
     found = re.search(r"Stream #.*?Video: [^\n]*", said)
     line = found.group() if found else ""
     # "Video: png, rgb48be(pc, gbr/unknown/unknown), 768x512 [SAR 1:1], 25 fps"
@@ -42,12 +45,25 @@ def probe(path: Path) -> Stream:
         pixels.group(1) if pixels else "",
         int(size.group(1)),
         int(size.group(2)),
-        float(rate.group(1)) if rate else 0.0,
+        _exact(float(rate.group(1))) if rate else 0.0,
     )
 
 
+def _exact(rate: float) -> float:
+    """Frames a second, of which ffmpeg prints two decimals."""
+    rates = (n / 1.001 for n in TELEVISION)
+    return next((exact for exact in rates if abs(exact - rate) < 0.0051), rate)
+
+
 def decode(
-    path: Path, pixels: str, dtype: str, channels: int, stream: Stream, most: int | None = None
+    path: Path,
+    pixels: str,
+    dtype: str,
+    channels: int,
+    stream: Stream,
+    *,
+    most: int | None = None,
+    rate: float = 0.0,
 ) -> np.ndarray:
     """Frames [f, h, w, k].
 
@@ -57,29 +73,41 @@ def decode(
         dtype, channels: of that format.
         stream: of `probe`.
         most: frames at most; None for all.
+        rate: frames a second, repeated or left out where they do not come as often.
 
     Raises:
-        InputError: when nothing, or less than a frame, can be decoded.
+        InputError: when nothing, or less than a frame, can be decoded, or the file is damaged.
     """
     limit = [] if most is None else ["-frames:v", str(most)]
-    words = [*limit, "-f", "rawvideo", "-pix_fmt", pixels, "-"]
-    data, said = _run(path, words)
+    steps = ["-r", f"{rate:.9g}"] if rate else []
+    words = [*limit, *steps, "-f", "rawvideo", "-pix_fmt", pixels, "-"]
+    data, said, status = _run(path, words, "error")
     frame = stream.width * stream.height * channels
     whole = len(data) - len(data) % np.dtype(dtype).itemsize
     flat = np.frombuffer(data[:whole], dtype)
     if flat.size == 0 or flat.size % frame:
         raise InputError("cannot be decoded", file=path, found=_reason(said))
+    damage = [line for line in said.splitlines() if line.strip() and not HARMLESS.search(line)]
+    if status or damage:
+        hint = f"`ffmpeg -i {path.name} NEW{path.suffix}` keeps what can be read"
+        raise InputError("is damaged", file=path, found=_reason("\n".join(damage)), hint=hint)
     if pixels.startswith("gbr"):
         planes = flat.reshape(-1, channels, stream.height, stream.width)
         return np.moveaxis(planes[:, [2, 0, 1, 3][:channels]], 1, -1)
     return flat.reshape(-1, stream.height, stream.width, channels)
 
 
-def _run(path: Path, words: list[str]) -> tuple[bytes, str]:
+def _run(path: Path, words: list[str], level: str) -> tuple[bytes, str, int]:
+    """What ffmpeg writes and what it says, and its exit status."""
     import imageio_ffmpeg
 
+    try:
+        executable = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        hint = "pip install imageio-ffmpeg"
+        raise InputError("cannot be read without ffmpeg", file=path, hint=hint) from None
     # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin"]
+    command = [executable, "-hide_banner", "-nostdin", "-v", level]
     command += [
         "-protocol_whitelist",
         "file,pipe",
@@ -93,7 +121,7 @@ def _run(path: Path, words: list[str]) -> tuple[bytes, str]:
         raise InputError("cannot be decoded", file=path, found=f"{SECONDS} s of work") from None
     except OSError as error:
         raise InputError("ffmpeg cannot be run", file=path, found=error.strerror) from None
-    return done.stdout, done.stderr.decode("utf-8", "replace")
+    return done.stdout, done.stderr.decode("utf-8", "replace"), done.returncode
 
 
 def _reason(said: str) -> str:

@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from polyfield.cameras.poses import meeting_point
-from polyfield.cameras.similarity import apply_similarity
+from polyfield.cameras.similarity import apply_similarity, random_rotation
 from polyfield.datasets.capture import Capture
 
 SAME_WAY = 0.93  # the mean of unit optical axes is longer than this: they look forward
@@ -55,10 +54,13 @@ def turned(placed: Placed, seed: int) -> Placed:
     """The same, turned about the middle of its box by a rotation drawn uniformly with this seed.
 
     The box stays: contents are taken to lie in the ball inside of it.
+
+    Raises:
+        InputError: for a seed below 0 or above 2^32 - 1.
     """
     middle = placed.bounds.double().mean(dim=0)
     turn = torch.eye(4, dtype=torch.float64)
-    turn[:3, :3] = torch.from_numpy(Rotation.random(random_state=seed).as_matrix())
+    turn[:3, :3] = random_rotation(seed, "rotate")
     turn[:3, 3] = middle - turn[:3, :3] @ middle
     points = placed.points
     return replace(

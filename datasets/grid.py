@@ -24,6 +24,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 
 DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
+FLOAT_MAX = float(np.finfo(np.float32).max)  # the numbers are scaled in float32
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,15 @@ class Grid:
 
     def stored(self, values: Float[np.ndarray, "*n k"]) -> np.ndarray:
         """Numbers in [0, 1] to those of the file; whole types are rounded and clipped."""
-        out = values * (self.high - self.low) + self.low
-        if self.dtype == "float32":
-            return out.astype(np.float32)
+        whole = self.dtype != "float32"
+        # float32 has no 2^31 - 1: what is clipped to it would wrap.
+        out = values.astype(np.float64 if whole else np.float32)
+        out *= self.high - self.low
+        out += self.low
+        if not whole:
+            return out
         info = np.iinfo(self.dtype)
-        return np.clip(np.rint(out), info.min, info.max).astype(self.dtype)
+        return np.clip(np.rint(out, out=out), info.min, info.max, out=out).astype(self.dtype)
 
     def record(self) -> dict[str, Any]:
         """Everything but the samples, as plain data."""
@@ -203,13 +208,15 @@ def make_grid(
     if span is None and values.dtype in (np.uint8, np.uint16):
         span = (0.0, float(np.iinfo(values.dtype).max))
     low, high = span or (float(values.min()), float(values.max()))
-    high = high if high > low else low + 1.0
-    counts, digest = values.shape[:-1], hashlib.sha256(values.tobytes()).hexdigest()
+    high = high if high > low else low + max(1.0, abs(low))  # of large floats x + 1 is x
+    if not high - low <= FLOAT_MAX:
+        refuse(f"{low:g} to {high:g}", f"a range of at most {FLOAT_MAX:.3g}")
+    values = np.ascontiguousarray(values)
+    counts, digest = values.shape[:-1], hashlib.sha256(values.data).hexdigest()
     steps = tuple(float(s) for s in (spacing or [1.0] * len(counts)))
     if len(steps) != len(counts) or not all(0 < s < math.inf for s in steps):
         refuse(f"spacing {list(steps)}", f"{len(counts)} positive numbers")
     dtype, k = str(values.dtype), values.shape[-1]
-    values = np.ascontiguousarray(values)
     return Grid(kind, counts, k, low, high, steps, path, rate, dtype, digest, None, values)
 
 

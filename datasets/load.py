@@ -101,8 +101,6 @@ def load_scene(
     _check_frames(capture, min_images)
     stacks = open_stacks(capture, factor, background)
     splits = split_images(capture.names, split, capture.splits, capture.source)
-    if rotate is not None and not 0 <= rotate < 1 << 32:
-        raise InputError(field="rotate", found=rotate, expected="a seed from 0 to 2^32 - 1")
     return _scene(capture, stacks, splits, background, rotate)
 
 

@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from polyfield.cameras.similarity import random_rotation
 from polyfield.datasets.detect import check_readable
 from polyfield.errors import InputError
-from polyfield.kernels.mesh_distance import signed_distance, winding_number
+from polyfield.kernels.mesh_distance import INSIDE, signed_distance, winding_number
 from polyfield.kernels.mesh_tree import MeshTree, build_tree
 
 SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
 DIAGONAL = 1.9
-INSIDE = 0.5  # winding numbers above this are inside
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,12 @@ class Mesh:
         return a[face] + v[:, None] * ab[face] + w[:, None] * ac[face]
 
     def turned(self, seed: int) -> Mesh:
-        """The mesh turned by a random rotation (uniform in SO(3)) about the box's middle."""
-        from scipy.spatial.transform import Rotation
+        """The mesh turned about the box's middle by a rotation drawn uniformly with this seed.
 
-        R = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+        Raises:
+            InputError: for a seed below 0 or above 2^32 - 1.
+        """
+        R = random_rotation(seed, "task.rotation_seed").numpy()
         back = np.eye(4)
         back[:3, :3] = R.T
         triangles = None if self._triangles is None else self._triangles @ R.T

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polyfield.datasets.npy import DEFLATE_LIMIT
 from polyfield.errors import InputError
 
 HEADER_LIMIT = 1 << 20
@@ -95,7 +96,9 @@ def _decoded(stored: bytes, encoding: str, wanted: int, path: Path) -> bytes:
     if encoding in ("gzip", "gz"):
         try:
             unpack = zlib.decompressobj(wbits=31)
-            stored = unpack.decompress(stored, wanted + 1)  # no more, whatever is packed
+            # No more than is wanted, whatever is packed, nor than can be, whatever is wanted.
+            most = min(wanted, DEFLATE_LIMIT * len(stored)) + 1
+            stored = unpack.decompress(stored, most)
         except zlib.error as error:
             raise InputError("broken gzip", file=path, found=error) from None
     elif encoding != "raw":

@@ -13,13 +13,16 @@ from PIL import Image
 
 from polyfield.datasets import ffmpeg
 from polyfield.datasets.grid import Grid, make_grid
-from polyfield.datasets.image_files import BROKEN, EXTENSIONS
+from polyfield.datasets.image_files import BROKEN
 from polyfield.errors import InputError
 
-SUFFIXES = (*EXTENSIONS, ".exr")
 ALPHA = ("keep", "drop", "white", "black")
 # Modes of Pillow whose numbers are already those of the file, in channels.
 PLAIN = ("L", "LA", "RGB", "RGBA", "F")
+# Bits of a TIFF's numbers that are read as they are; of fewer, Pillow makes 8.
+WHOLE_BITS = (1, 8, 16, 32, 64)
+# Tags of a TIFF: bits, what 0 shows, how many numbers a pixel has, and of which type.
+BITS, PHOTOMETRIC, INKS, FORMAT = 258, 262, 277, 339
 SIXTEEN = {0: ("gray16le", 1), 2: ("rgb48le", 3), 4: ("ya16le", 2), 6: ("rgba64le", 4)}
 
 
@@ -43,7 +46,8 @@ def read_picture(path: Path) -> np.ndarray:
     """The numbers of a picture file, [h, w, k]."""
     suffix = path.suffix.lower()
     try:
-        head = path.open("rb").read(33)
+        with path.open("rb") as file:
+            head = file.read(33)
         if suffix == ".exr":
             return _read_exr(path)
         if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) > 25 and head[24] == 16:
@@ -63,7 +67,9 @@ def read_picture(path: Path) -> np.ndarray:
 
 def _read_pillow(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
-        return np.asarray(image).astype(np.int64)[..., None].clip(0).astype(np.uint16)
+        grey = np.asarray(image)[..., None]
+        fits = grey.min() >= 0 and grey.max() <= np.iinfo(np.uint16).max
+        return grey.astype(np.uint16) if fits else grey
     if image.mode not in PLAIN:
         has_alpha = image.mode in ("PA", "RGBa", "La") or "transparency" in image.info
         target = "L" if image.mode == "1" else "RGB"
@@ -94,13 +100,16 @@ def _read_exr(path: Path) -> np.ndarray:
 def _read_tiff(path: Path) -> np.ndarray:
     import tifffile
 
+    plain = tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB
     try:
-        values = tifffile.imread(path, key=0)
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            if page.photometric not in plain or page.bitspersample not in WHOLE_BITS:
+                return _read_pillow_tiff(path)
+            values, axes = page.asarray(), page.axes
     except (ValueError, KeyError, ImportError):  # a compression that it has no codec for
-        with Image.open(path) as image:
-            return _read_pillow(image)
-    values = np.squeeze(values) if values.ndim > 3 else values
-    if values.ndim == 3 and values.shape[0] <= 4 < values.shape[-1]:  # planes apart
+        return _read_pillow_tiff(path)
+    if axes == "SYX":  # planes apart
         values = np.moveaxis(values, 0, -1)
     if values.ndim == 2:
         return values[..., None]
@@ -108,6 +117,20 @@ def _read_tiff(path: Path) -> np.ndarray:
         shape = list(values.shape)
         raise InputError(file=path, field="image", found=shape, expected="[h, w] or [h, w, 1 to 4]")
     return values
+
+
+def _read_pillow_tiff(path: Path) -> np.ndarray:
+    """A TIFF as Pillow shows it, which makes 8 bits of colours and knows no whole numbers of 32."""
+    with Image.open(path) as image:
+        tags = getattr(image, "tag_v2", {})
+        bits, inks, kind = max(tags.get(BITS, (1,))), tags.get(INKS, 1), tags.get(FORMAT, (1,))[0]
+        shows = tags.get(PHOTOMETRIC, 1)
+        if bits > 8 and (inks > 1 or shows == 0 or (bits > 16 and kind == 1)):
+            found = f"{bits} bits of {inks} channels, {image.info.get('compression', 'raw')}"
+            hint = "pip install imagecodecs" if shows in (1, 2) else None
+            expected = "8 bits, or grey or RGB that can be unpacked"
+            raise InputError(file=path, field="image", found=found, expected=expected, hint=hint)
+        return _read_pillow(image)
 
 
 def _with_alpha(values: np.ndarray, alpha: str) -> np.ndarray:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from polyfield.datasets.detect import check_readable
 from polyfield.datasets.grid import Grid
+from polyfield.datasets.image_files import EXTENSIONS
+from polyfield.datasets.mesh import SUFFIXES as MESHES
 from polyfield.datasets.mesh import Mesh
 from polyfield.errors import InputError
 
@@ -41,12 +43,12 @@ class Kind(NamedTuple):
         return function(path, **options)
 
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr")
+PICTURES = (*EXTENSIONS, ".exr")
 SIGNALS = {
     "image": Kind("an image", PICTURES, ("image",), ("polyfield.datasets.picture", "load_picture")),
     "mesh": Kind(
         "a mesh",
-        (".obj", ".ply", ".stl", ".off", ".glb", ".gltf"),
+        MESHES,
         ("sdf", "occupancy"),
         ("polyfield.datasets.mesh", "load_mesh"),
     ),

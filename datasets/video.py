@@ -31,7 +31,7 @@ def load_video(path: Path, frames: int | None = None, fps: float | None = None) 
     if path.is_dir():
         return make_grid("video", _read_folder(path, frames), path, rate=float(fps or 30))
     stream = ffmpeg.probe(path)
-    values = ffmpeg.decode(path, "rgb24", "u1", 3, stream, frames)
+    values = ffmpeg.decode(path, "rgb24", "u1", 3, stream, most=frames, rate=stream.rate)
     return make_grid("video", values, path, rate=float(fps or stream.rate))
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
@@ -17,9 +18,11 @@ from jaxtyping import Float
 
 from polyfield.datasets.grid import Grid
 from polyfield.errors import InputError
+from polyfield.training.durable import replacing
 from polyfield.training.grid_scores import shown
 
 LARGEST = 1 << 31  # samples
+WAV_MOST = (1 << 32) - 1024  # bytes of samples, and bytes a second, that the header holds
 
 
 class Format(NamedTuple):
@@ -78,6 +81,38 @@ def default_name(grid: Grid) -> str:
     return grid.kind + FORMATS[grid.kind].suffixes[0]
 
 
+def check_out(path: Path, grid: Grid, counts: Sequence[int]) -> None:
+    """Refuse what could not be written, before anything is computed; makes the folder.
+
+    Args:
+        path: of the file.
+        grid: the data, or its record.
+        counts: samples along each axis.
+
+    Raises:
+        InputError: for an ending that the kind is not written with, a folder that cannot be written
+            to, or more than a WAV file holds.
+    """
+    known = FORMATS[grid.kind]
+    if path.suffix.lower() not in known.suffixes:
+        expected = f"a name that ends in {' or '.join(known.suffixes)}"
+        raise InputError(field="out", found=path.name, expected=expected)
+    if path.is_dir():
+        raise InputError(field="out", found=f"{path}, a folder", expected="a file")
+    if grid.kind == "audio":
+        frame = grid.channels * np.dtype(grid.dtype).itemsize
+        if max(_wav_rate(grid, counts[0]), counts[0]) * frame > WAV_MOST:
+            found = f"{counts[0]:,} samples at {_wav_rate(grid, counts[0]):,} Hz"
+            raise InputError(field="size", found=found, expected="no more than a WAV file holds")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        found = f"{path}: {error.strerror}"
+        raise InputError("cannot be written", field="out", found=found) from None
+
+
 def write_samples(path: Path, grid: Grid, values: Float[np.ndarray, "*n k"]) -> None:
     """Write what was learned as the data was: its type, and its rate if it has one.
 
@@ -87,27 +122,27 @@ def write_samples(path: Path, grid: Grid, values: Float[np.ndarray, "*n k"]) -> 
         values: scaled, 0 for the data's `low`, 1 for its `high`.
 
     Raises:
-        InputError: for an ending that the kind is not written with.
+        InputError: as `check_out`; a file of that name stands as it was.
     """
-    known = FORMATS[grid.kind]
-    if path.suffix.lower() not in known.suffixes:
-        expected = f"a name that ends in {' or '.join(known.suffixes)}"
-        raise InputError(field="out", found=path.name, expected=expected)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known.write(path, grid, values)
+    check_out(path, grid, values.shape)
+    with replacing(path) as unfinished:
+        FORMATS[grid.kind].write(unfinished, grid, values)
 
 
 def _write_image(path: Path, grid: Grid, values: np.ndarray) -> None:
     """8 bits as PNG; the numbers as they are as TIFF or .npy."""
     stored = grid.stored(values)
     if path.suffix.lower() == ".npy":
-        np.save(path, stored)
+        _save(path, stored)
         return
     flat = stored[..., 0] if grid.channels == 1 else stored
     if path.suffix.lower() in (".tif", ".tiff"):
         import tifffile
 
-        tifffile.imwrite(path, flat, photometric="rgb" if grid.channels >= 3 else "minisblack")
+        layout: dict[str, Any] = {"photometric": "rgb" if grid.channels >= 3 else "minisblack"}
+        if grid.channels in (2, 4):
+            layout.update(planarconfig="contig", extrasamples=["unassalpha"])
+        tifffile.imwrite(path, flat, **layout)
         return
     if grid.dtype != "uint8":  # of floats, what a screen can show
         scaled = stored if grid.dtype == "float32" else values
@@ -121,13 +156,23 @@ def _write_audio(path: Path, grid: Grid, values: np.ndarray) -> None:
     from scipy.io import wavfile
 
     samples = grid.stored(values)
-    rate = round(grid.rate * len(samples) / grid.counts[0])
-    wavfile.write(path, max(rate, 1), samples[:, 0] if grid.channels == 1 else samples)
+    rate = _wav_rate(grid, len(samples))
+    wavfile.write(path, rate, samples[:, 0] if grid.channels == 1 else samples)
+
+
+def _wav_rate(grid: Grid, n: int) -> int:
+    """Samples a second, where the sound has n."""
+    return max(round(grid.rate * n / grid.counts[0]), 1)
 
 
 def _write_volume(path: Path, grid: Grid, values: np.ndarray) -> None:
     stored = grid.stored(values)
-    np.save(path, stored[..., 0] if grid.channels == 1 else stored)
+    _save(path, stored[..., 0] if grid.channels == 1 else stored)
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    with path.open("wb") as file:  # of a name in capitals numpy would make `a.NPY.npy`
+        np.save(file, values)
 
 
 def _write_video(path: Path, grid: Grid, values: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from polyfield.kernels.launch import launch
 from polyfield.kernels.mesh_tree import MeshTree
 
 BETA = 2.0
+INSIDE = 0.5  # winding numbers above this are inside
 POINTS = 256  # a task
 SLIVER = 1e-14  # squared sine of an angle below which a triangle has no area
 STACK = 128  # nodes that wait: two a level at most
@@ -218,7 +219,7 @@ def winding_number(
 def signed_distance(tree: MeshTree, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
     """Distances of points to the surface, negative where the mesh winds around them."""
     distance = mesh_distance(tree, points)
-    return np.where(winding_number(tree, points) > 0.5, -distance, distance)
+    return np.where(winding_number(tree, points) > INSIDE, -distance, distance)
 
 
 def mesh_distance_reference(

@@ -7,25 +7,29 @@ its `high`, so that the peak of a PSNR is what the type holds, of floats their r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
-from torch import from_numpy
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, from_numpy
 
 from polyfield.datasets.grid import Grid
 from polyfield.renderers.pictures import Picture, error_picture, picture, write_picture
 from polyfield.training import metrics
 
 SLICES = 4  # pictures of a volume
+CHUNK = 1 << 20  # samples that are compared at a time
+
+HeldOut = Callable[[Int64[Tensor, " n"]], Bool[Tensor, " n"]]
 
 
 def score_grid(
     grid: Grid,
     values: Float[np.ndarray, "*n k"],
-    held: Bool[np.ndarray, "*n"] | None = None,
+    held_out: HeldOut | None = None,
     out: Path | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def score_grid(
     Args:
         grid: the truth.
         values: what was learned, scaled.
-        held: what was held out; None for nothing.
+        held_out: which samples were, by their numbers; None for none.
         out: a folder for pictures, truth | fit | error; None for none.
         limit: of how many pictures; None for all.
 
@@ -42,26 +46,23 @@ def score_grid(
         "psnr" over all samples, "psnr_held_out", "snr" of sounds, "ssim" of pictures; the rows of
         each picture, and "resolution", "protocol" and "notes" on what was left out.
     """
-    truth = grid.scaled(from_numpy(grid.values.astype(np.float32))).numpy()
-    error = (values - truth).astype(np.float64) ** 2
-    mask = np.ones(grid.counts, bool) if grid.mask is None else grid.mask
-    scores: dict[str, Any] = {"psnr": decibels(error[mask])}
-    parts, notes = [f"all {int(mask.sum()):,} samples"], []
+    everything, held = _errors(grid, values, held_out)
+    scores: dict[str, Any] = {"psnr": decibels(everything.mean)}
+    parts, notes = [f"all {everything.n // grid.channels:,} samples"], []
     if scores["psnr"] is None:
         notes.append("psnr: equal to the data")
-    if held is not None:
-        held = held & mask
-        scores["psnr_held_out"] = decibels(error[held]) if held.any() else None
-        parts.append(f"{int(held.sum()):,} of them held out of training")
+    if held_out is not None:
+        scores["psnr_held_out"] = decibels(held.mean)
+        parts.append(f"{held.n // grid.channels:,} of them held out of training")
     if grid.kind == "audio":
-        power = float(np.mean((truth - truth.mean(axis=0)).astype(np.float64) ** 2))
-        scores["snr"] = 10 * math.log10(power / error.mean()) if power and error.any() else None
+        power, error = _power(grid), everything.mean
+        scores["snr"] = 10 * math.log10(power / error) if power > 0 and error > 0 else None
     rows = []
     for name, index in _pictures(grid, limit):
-        part = None if grid.mask is None else grid.mask
-        rows.append(_row(name, values[index], truth[index], part))
+        truth = _scaled(grid, grid.values[index])
+        rows.append(_row(name, values[index], truth, grid.mask))
         if out is not None:
-            _write(out / f"{name}.png", truth[index], values[index], part)
+            _write(out / f"{name}.png", truth, values[index], grid.mask)
     if rows:
         known = [row["ssim"] for row in rows if row["ssim"] is not None]
         scores["ssim"] = float(np.mean(known)) if known else None
@@ -75,10 +76,56 @@ def score_grid(
     return {**scores, "resolution": resolution, "protocol": "; ".join(parts), "notes": notes}
 
 
-def decibels(error: Float[np.ndarray, "..."]) -> float | None:
-    """The PSNR of squared errors at a peak of 1; None where all are 0."""
-    mean = float(error.mean()) if error.size else 0.0
-    return -10 * math.log10(mean) if mean > 0 else None
+def chunks(n: int) -> Iterator[slice]:
+    """Samples 0 to n, so many at a time that what is computed of them is small."""
+    return (slice(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK))
+
+
+def decibels(error: float) -> float | None:
+    """The PSNR of a mean squared error at a peak of 1; None where it is 0."""
+    return -10 * math.log10(error) if error > 0 else None
+
+
+class _Sum(NamedTuple):
+    """The sum of n squared numbers."""
+
+    total: float = 0.0
+    n: int = 0
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.n if self.n else 0.0
+
+    def plus(self, numbers: np.ndarray) -> _Sum:
+        return _Sum(self.total + float((numbers**2).sum()), self.n + numbers.size)
+
+
+def _scaled(grid: Grid, values: np.ndarray) -> Float[np.ndarray, "..."]:
+    return grid.scaled(from_numpy(values.astype(np.float32))).numpy()
+
+
+def _errors(grid: Grid, values: np.ndarray, held_out: HeldOut | None) -> tuple[_Sum, _Sum]:
+    """Squared errors of the samples that count, and of those that were held out."""
+    true, found = (x.reshape(-1, grid.channels) for x in (grid.values, values))
+    mask = None if grid.mask is None else grid.mask.reshape(-1)
+    everything = held = _Sum()
+    for part in chunks(grid.size):
+        error = (found[part] - _scaled(grid, true[part])).astype(np.float64)
+        count = np.ones(len(error), bool) if mask is None else mask[part]
+        everything = everything.plus(error[count])
+        if held_out is not None:
+            count = count & held_out(torch.arange(part.start, part.stop)).numpy()
+            held = held.plus(error[count])
+    return everything, held
+
+
+def _power(grid: Grid) -> float:
+    """The mean square of a sound about its mean."""
+    means = grid.values.mean(axis=0, dtype=np.float64)
+    power = _Sum()
+    for part in chunks(grid.size):
+        power = power.plus(grid.values[part] - means)
+    return power.mean / (grid.high - grid.low) ** 2
 
 
 def _pictures(grid: Grid, limit: int | None) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -96,11 +143,12 @@ def _row(
     name: str, values: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
 ) -> dict[str, Any]:
     error = (values - truth).astype(np.float64) ** 2
+    psnr = decibels(float((error if mask is None else error[mask]).mean()))
     ssim: float | None = None
     if min(truth.shape[:2]) >= metrics.SMALLEST:
         ssim = metrics.ssim(np.clip(values, 0, 1), np.ascontiguousarray(truth), mask)
         ssim = None if math.isnan(ssim) else ssim
-    return {"name": name, "psnr": decibels(error if mask is None else error[mask]), "ssim": ssim}
+    return {"name": name, "psnr": psnr, "ssim": ssim}
 
 
 def _write(file: Path, truth: np.ndarray, values: np.ndarray, mask: np.ndarray | None) -> None:

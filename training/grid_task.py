@@ -5,6 +5,7 @@ Letters: n points, d axes, k channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +20,12 @@ from torch.nn import functional as F
 from polyfield.datasets.grid import Grid, turned
 from polyfield.errors import InputError
 from polyfield.fields.signal_field import SignalField
-from polyfield.training.grid_scores import score_grid
+from polyfield.training.grid_scores import chunks, score_grid
 from polyfield.training.points import PointTask
 from polyfield.training.task import StepResult
 
 LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss}
+MOST = 1 << 20  # samples that are drawn to find a batch among
 TRIES = 64  # draws of a batch, of which one must hit a sample that counts
 
 
@@ -56,7 +58,15 @@ class GridTask(PointTask):
         if not 0 <= holdout < 1:
             expected = "0 or more, below 1"
             raise InputError(field="task.holdout", found=holdout, expected=expected)
+        if rotation is not None and not math.isfinite(rotation):
+            raise InputError(field="task.rotation", found=rotation, expected="degrees, finite")
         self.grid, self.holdout, self.compare, self.rotation = grid, holdout, loss, rotation
+        self.score_name = "psnr_held_out" if self._holds_out() else "psnr"
+
+    def _holds_out(self) -> bool:
+        """Whether any sample is held out: of few samples a small share may be none."""
+        indices = (torch.arange(part.start, part.stop) for part in chunks(self.grid.size))
+        return self.holdout > 0 and any(bool(self.held_out(index).any()) for index in indices)
 
     @cached_property
     def truth(self) -> Grid:
@@ -83,10 +93,12 @@ class GridTask(PointTask):
     def draw(self, generator: torch.Generator) -> Int64[Tensor, " n"]:
         """Numbers of random samples to train on: about `batch`, never none.
 
+        Fewer where nearly all are held out.
+
         Raises:
             InputError: when there are none.
         """
-        wanted = round(self.batch / (1 - self.holdout))
+        wanted = min(round(self.batch / (1 - self.holdout)), max(self.batch, MOST))
         for _ in range(TRIES):
             index = torch.randint(self.truth.size, (wanted,), generator=generator)
             index = index[~self.held_out(index) & self.counts(index)]
@@ -115,15 +127,13 @@ class GridTask(PointTask):
             Values scaled as the data is: 0 is its `low`, 1 its `high`.
         """
         shape = tuple(self.grid.counts if counts is None else counts)
-        values = [
-            self.field.signal(self.grid.points(index, shape))
-            for index in torch.arange(int(np.prod(shape))).split(1 << 20)
-        ]
-        return torch.cat(values).view(*shape, -1).numpy()
+        values = np.empty((math.prod(shape), self.grid.channels), np.float32)
+        for part in chunks(len(values)):
+            index = torch.arange(part.start, part.stop)
+            values[part] = self.field.signal(self.grid.points(index, shape)).numpy()
+        return values.reshape(*shape, -1)
 
     def score(self, out: Path | None, limit: int | None) -> dict[str, Any]:
         """PSNR of the whole grid and of what was held out, and what `grid_scores` knows of it."""
-        held = None
-        if self.holdout:
-            held = self.held_out(torch.arange(self.truth.size)).view(self.truth.counts).numpy()
-        return score_grid(self.truth, self.sample(), held, out, limit)
+        held_out = self.held_out if self.holdout else None
+        return score_grid(self.truth, self.sample(), held_out, out, limit)

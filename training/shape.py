@@ -104,7 +104,11 @@ class ShapeTask(PointTask):
         random = np.random.default_rng(TRAINED)
         counts = {name: round(share * self.points) for name, share in SHARES.items()}
         x = np.concatenate([self.placed(name, n, random) for name, n in counts.items()])
-        return self.known(x, on_surface=counts["surface"])
+        return self.checked(self.known(x, on_surface=counts["surface"]))
+
+    def checked(self, points: Points) -> Points:
+        """The training points, if something can be learned of them."""
+        return points
 
     def scored(self) -> dict[str, Points]:
         """Held-out points: anywhere, and near the surface."""
@@ -231,10 +235,8 @@ class OccupancyTask(ShapeTask):
         inside = self.mesh.inside(x)
         return Points(*(torch.from_numpy(a.astype(np.float32)) for a in (x, inside)))
 
-    @cached_property
-    def training(self) -> Points:
-        """As for distances; what encloses nothing has no inside to learn."""
-        points = super().training
+    def checked(self, points: Points) -> Points:
+        """What encloses nothing has no inside to learn."""
         if not points.value.any():
             raise InputError(
                 "the mesh encloses nothing",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polyfield.cameras.poses import rotation_from_axis_angle
-from polyfield.cameras.similarity import apply_similarity, split_similarity
+from polyfield.cameras.similarity import apply_similarity, random_rotation, split_similarity
 from polyfield.errors import InputError
 
 
@@ -32,3 +32,14 @@ def test_what_mirrors_flattens_or_stretches_is_refused(diagonal: tuple[float, ..
     matrix[:3, :3] = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
     with pytest.raises(InputError, match="one scale above 0"):
         split_similarity(matrix)
+
+
+def test_a_seed_is_a_rotation() -> None:
+    R, again, other = (random_rotation(seed) for seed in (3, 3, 2**32 - 1))
+    torch.testing.assert_close(R @ R.T, torch.eye(3).double())
+    assert float(torch.linalg.det(R)) == pytest.approx(1)
+    assert torch.equal(R, again)
+    assert not torch.allclose(R, other)
+    for seed in (-1, 2**32):
+        with pytest.raises(InputError, match=rf"^x\.y: found {seed}, expected a seed from 0 to"):
+            random_rotation(seed, "x.y")

@@ -15,6 +15,8 @@ import trimesh
 from safetensors.numpy import load_file
 from scipy.io import wavfile
 
+from polyfield.training.grid_task import GridTask
+
 SMALL = ["field.levels=4", "field.log2_entries=10", "decoder.hidden=[16]"]
 POINTS = ["task.batch=256", *SMALL]
 SHAPE = [
@@ -257,15 +259,21 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing(
         (["size=big"], "size: found big, expected WIDTHxHEIGHT"),
         (["size=99999x99999"], "size: found 99999x99999"),
         (["out=a.mp4"], "out: found a.mp4, expected a name that ends in .png or"),
+        (["out=r/config.yaml/a.png"], "out: cannot be written, found r/config.yaml/a.png"),
         (["path=spiral"], "path: does not fit, found a run of task=image"),
         (["modes=[depth]"], "modes: does not fit"),
     ],
 )
 def test_what_a_picture_cannot_be_rendered_as_is_one_line(
-    line: Callable, photo: Path, words: list[str], message: str
+    line: Callable,
+    photo: Path,
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train = ["train", "task=image", f"data={photo}", "run=r", "trainer.max_steps=1", *POINTS]
     assert line(*train)[0] == 0
+    monkeypatch.setattr(GridTask, "sample", None)  # it is said before anything is sampled
     status, _, err = line("render", "run=r", *words)
     assert (status, err.count("\n")) == (2, 1), err
     assert message in err

@@ -15,6 +15,7 @@ from polyfield.cameras.poses import look_at
 from polyfield.datasets.capture import Capture
 from polyfield.datasets.frame import normalise
 from polyfield.datasets.load import load_scene
+from polyfield.errors import InputError
 
 UP = torch.tensor([0.0, 0.0, 1.0]).double()
 
@@ -199,3 +200,8 @@ def test_a_turned_scene_is_the_same_one_turned() -> None:
     assert straight.normals is not None
     a, b = (torch.as_tensor(s.normals[0]).double() for s in (scene, straight))
     torch.testing.assert_close(a @ back[:3, :3].T, b, rtol=0, atol=1e-5)
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match=r"rotate: found -1, expected a seed from 0 to"):
+        load_scene("procedural", rotate=-1)

@@ -70,6 +70,33 @@ def test_numbers_come_back_as_they_were(dtype: str) -> None:
     np.testing.assert_allclose(stored, values, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32"])
+def test_what_is_above_the_peak_is_clipped_to_it(dtype: str) -> None:
+    info = np.iinfo(dtype)
+    grid = make_grid("audio", np.array([[info.min], [info.max]], dtype), span=(info.min, info.max))
+    stored = grid.stored(np.array([[-0.1], [0.0], [1.0], [1.1]], np.float32))
+    assert stored[:, 0].tolist() == [info.min, info.min, info.max, info.max]
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e17, -1e30, 3e38])
+def test_numbers_that_are_all_the_same_are_finite(value: float) -> None:
+    grid = make_grid("volume", np.full((2, 2, 2, 1), value, np.float32))
+    scaled = grid.taken(torch.arange(8))
+    assert (scaled == 0).all()
+    np.testing.assert_array_equal(grid.stored(scaled.numpy()), np.float32(value))
+
+
+def test_a_range_that_float32_does_not_hold_is_refused() -> None:
+    with pytest.raises(InputError, match=r"found -3e\+38 to 3e\+38, expected a range of at most"):
+        make_grid("volume", np.array([[-3e38], [3e38]], np.float32))
+
+
+def test_the_digest_is_of_the_samples_in_their_order() -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(4, 6, 1)
+    assert make_grid("image", np.asfortranarray(values)).digest == make_grid("image", values).digest
+    assert make_grid("image", values[::-1]).digest != make_grid("image", values).digest
+
+
 def test_other_types_are_brought_to_known_ones() -> None:
     def dtype(values: np.ndarray) -> str:
         return make_grid("volume", values[..., None]).dtype

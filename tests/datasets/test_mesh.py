@@ -130,3 +130,9 @@ def test_faces_of_vertices_that_are_not_there_are_refused() -> None:
     vertices, faces = box()
     with pytest.raises(InputError, match="vertex 8, expected 0 to 7"):
         make_mesh(vertices, np.append(faces, [[0, 1, 8]], axis=0))
+
+
+def test_a_seed_that_is_none_is_refused() -> None:
+    vertices, faces = np.eye(3), np.array([[0, 1, 2]])
+    with pytest.raises(InputError, match=r"task\.rotation_seed: found -1, expected a seed"):
+        make_mesh(vertices, faces).turned(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from polyfield.datasets.picture import load_picture
@@ -32,8 +34,10 @@ def deep_png(path: Path, values: np.ndarray) -> Path:
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     head = struct.pack(">IIBBBBB", w, h, 16, {1: 0, 2: 4, 3: 2, 4: 6}[k], 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    packed = zlib.compress(rows)
+    parts = [packed[i : i + 256] for i in range(0, len(packed), 256)]
+    body = chunk(b"IHDR", head) + b"".join(chunk(b"IDAT", part) for part in parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
     return path
 
 
@@ -78,6 +82,66 @@ def test_tiffs_keep_their_type(tmp_path: Path, dtype: str, k: int) -> None:
     np.testing.assert_array_equal(grid.values, values)
 
 
+def test_palettes_and_inks_of_tiffs_become_colours(tmp_path: Path) -> None:
+    truth = numbers((8, 8, 3))
+    palette = Image.fromarray(truth).convert("P")
+    for image in (palette, Image.fromarray(truth).convert("CMYK")):
+        image.save(tmp_path / "a.tif")
+        grid = load_picture(tmp_path / "a.tif")
+        np.testing.assert_array_equal(grid.values, np.asarray(image.convert("RGB")))
+
+
+def test_tiffs_in_which_nothing_is_white_are_positive(tmp_path: Path) -> None:
+    for dtype in ("uint8", "uint16"):
+        values = numbers((5, 6), dtype)
+        tifffile.imwrite(tmp_path / f"{dtype}.tif", values, photometric="miniswhite")
+    grid = load_picture(tmp_path / "uint8.tif")
+    np.testing.assert_array_equal(grid.values[..., 0], 255 - numbers((5, 6)))
+    with pytest.raises(InputError, match=r"found 16 bits of 1 channels"):
+        load_picture(tmp_path / "uint16.tif")
+
+
+def test_tiffs_with_planes_apart_are_colours(tmp_path: Path) -> None:
+    values = numbers((3, 2, 5))
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", planarconfig="separate")
+    grid = load_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(grid.values, np.moveaxis(values, 0, 2))
+
+
+def test_deep_colours_that_cannot_be_unpacked_are_not_cut_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_codec(page: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    colors, grey = numbers((5, 6, 3), "uint16"), numbers((5, 6), "uint16")
+    tifffile.imwrite(tmp_path / "colors.tif", colors, photometric="rgb")
+    tifffile.imwrite(tmp_path / "grey.tif", grey)
+    tifffile.imwrite(tmp_path / "below.tif", grey.astype(np.int32) - 70000)
+    tifffile.imwrite(tmp_path / "above.tif", grey.astype(np.uint32) + (1 << 31))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", no_codec)
+    np.testing.assert_array_equal(load_picture(tmp_path / "grey.tif").values[..., 0], grey)
+    below = load_picture(tmp_path / "below.tif").values[..., 0]
+    np.testing.assert_array_equal(below, grey.astype(np.int32) - 70000)
+    for name in ("colors", "above"):
+        with pytest.raises(InputError, match=r"\(pip install imagecodecs\)"):
+            load_picture(tmp_path / f"{name}.tif")
+
+
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_exr_keeps_light_and_the_order_of_channels(tmp_path: Path, k: int) -> None:
+    y, x = np.mgrid[:6, :8].astype(np.float32)
+    values = np.stack([x / 4, y * 2, 10 - x - y, 0 * x + 1], axis=-1)[..., :k]
+    pixels = {1: "grayf32le", 3: "gbrpf32le", 4: "gbrapf32le"}[k]
+    planes = np.moveaxis(values, -1, 0)[[0] if k == 1 else [1, 2, 0, 3][:k]]
+    words = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", "8x6", "-i", "-", str(tmp_path / "a.exr")]
+    command = [get_ffmpeg_exe(), "-v", "error", *words]
+    subprocess.run(command, input=planes.astype("<f4").tobytes(), check=True)
+    grid = load_picture(tmp_path / "a.exr")
+    assert (grid.dtype, grid.channels) == ("float32", k)
+    np.testing.assert_array_equal(grid.values, values)
+
+
 def test_exr_holds_finite_light(shared_data: Callable[[str], Path]) -> None:
     grid = load_picture(shared_data("images/albert.exr"))
     assert grid.dtype == "float32"
@@ -113,6 +177,8 @@ def test_what_is_no_picture_is_one_line(tmp_path: Path) -> None:
     deep = deep_png(tmp_path / "deep.png", numbers((50, 50, 3), "uint16")).read_bytes()
     contents = {"a.png": b"", "b.jpg": b"hello", "c.png": whole[:200], "d.exr": b"v/1\1junk"}
     contents.update({"e.tif": b"II*\0junk", "f.png": deep[:200], "g.png": deep[:30]})
+    contents["h.png"] = deep[: 33 + 10 * (256 + 12)] + deep[-12:]  # some of its chunks
+    contents["i.png"] = deep[:5000] + bytes(100) + deep[5100:]
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError) as caught:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import subprocess
 import wave
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
+from PIL import Image
 from scipy.io import wavfile
 
 from polyfield.datasets.audio import load_audio
@@ -77,6 +80,14 @@ def test_bad_sounds_are_one_line(tmp_path: Path) -> None:
             load_audio(tmp_path / f"{name}.wav")
         assert str(caught.value).startswith(str(tmp_path))
     assert "NaN or infinity at [1]" in str(caught.value)
+
+
+def test_a_sound_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "a.wav", 8000, np.arange(1000, dtype=np.int16))
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(data[:1200])
+    with pytest.raises(InputError, match="cannot be read, found Reached EOF prematurely"):
+        load_audio(tmp_path / "a.wav")
 
 
 def test_an_array_is_a_volume(tmp_path: Path) -> None:
@@ -155,6 +166,7 @@ def test_bad_volumes_are_one_line(tmp_path: Path) -> None:
         written("g.nrrd", whole.replace(b"4 3 2", b"4 3 x")),
         written("h.nrrd", whole.replace(b"4 3 2", b"4 3 0")),
         written("i.nrrd", whole.replace(b"endian", b"data file: ../../etc/passwd\nendian")),
+        written("k.nrrd", packed.replace(b"4 3 2", b"4000000000 3000000000 2000000000")),
         written("j.nrrd", whole.replace(b"4 3 2", b"400000 300000 200000")),
     ]
     for file in files:
@@ -189,6 +201,47 @@ def test_a_file_is_read_frame_by_frame(tmp_path: Path) -> None:
     assert (grid.counts, grid.channels, grid.rate) == ((5, 32, 48), 3, 12)
     assert np.abs(grid.values.astype(float) - frames()).mean() < 8  # it is compressed
     assert load_video(tmp_path / "a b.mp4", frames=2).counts == (2, 32, 48)
+
+
+def test_frames_that_last_unequally_are_read_at_the_rate_that_is_told(tmp_path: Path) -> None:
+    shown = [Image.fromarray(np.full((8, 8, 3), 40 * i, np.uint8)) for i in range(4)]
+    delays = [100, 300, 100, 500]
+    shown[0].save(
+        tmp_path / "a.gif", save_all=True, append_images=shown[1:], duration=delays, loop=0
+    )
+    grid = load_video(tmp_path / "a.gif")
+    assert grid.counts[0] / grid.rate == pytest.approx(sum(delays) / 1000, abs=1 / grid.rate)
+    assert np.diff(grid.values[:, 0, 0, 0].astype(int)).min() >= 0
+
+
+def test_rates_of_television_are_exact(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", iter(frames(24)), fps=24000 / 1001)
+    grid = load_video(tmp_path / "a.mp4")
+    assert grid.rate == pytest.approx(24000 / 1001, rel=1e-9)
+    assert grid.counts[0] == 24
+
+
+def test_a_video_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (12, 64, 96, 3)).astype(np.uint8)
+    write_video(tmp_path / "whole.mp4", iter(noise), fps=12)
+    for name in ("b.mkv", "c.avi", "d.gif"):
+        words = ["-i", str(tmp_path / "whole.mp4"), str(tmp_path / name)]
+        subprocess.run([get_ffmpeg_exe(), "-v", "error", *words], check=True)
+        assert load_video(tmp_path / name).counts[0] in (12, 13)  # GIF knows hundredths only
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
+        with pytest.raises(InputError, match=r"is damaged, found .*`ffmpeg -i"):
+            load_video(tmp_path / name)
+
+
+def test_no_ffmpeg_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", absent)
+    (tmp_path / "a.mp4").write_bytes(b"whatever")
+    with pytest.raises(InputError, match=r"a\.mp4: .*\(pip install imageio-ffmpeg\)$"):
+        load_video(tmp_path / "a.mp4")
 
 
 def test_bad_videos_are_one_line(tmp_path: Path) -> None:

@@ -11,8 +11,16 @@ import tifffile
 from scipy.io import wavfile
 
 from polyfield.datasets.grid import Grid, make_grid
+from polyfield.datasets.picture import load_picture
 from polyfield.errors import InputError
-from polyfield.export.grids import default_name, parse_size, write_samples
+from polyfield.export.grids import (
+    FORMATS,
+    Format,
+    check_out,
+    default_name,
+    parse_size,
+    write_samples,
+)
 
 
 def grid_of(kind: str, dtype: str = "uint8", k: int = 3) -> Grid:
@@ -60,12 +68,16 @@ def test_impossible_sizes_are_refused(kind: str, size: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("k", [1, 3, 4])
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_pictures_keep_their_numbers(tmp_path: Path, dtype: str, k: int) -> None:
     grid = grid_of("image", dtype, k)
     truth = grid.values[..., 0] if k == 1 else grid.values
     write_samples(tmp_path / "a.tif", grid, scaled(grid))
     np.testing.assert_allclose(tifffile.imread(tmp_path / "a.tif"), truth, rtol=1e-5)
+    np.testing.assert_allclose(load_picture(tmp_path / "a.tif").values, grid.values, rtol=1e-5)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        extra = [int(what) for what in file.pages.first.extrasamples]
+    assert extra == [int(tifffile.EXTRASAMPLE.UNASSALPHA)] * (k in (2, 4))
     write_samples(tmp_path / "b.png", grid, scaled(grid))
     seen = iio.imread(tmp_path / "b.png")
     assert seen.dtype == np.uint8
@@ -94,3 +106,50 @@ def test_other_endings_are_refused(tmp_path: Path) -> None:
     grid = grid_of("audio")
     with pytest.raises(InputError, match=r"out: found a\.png, expected a name that ends in \.wav"):
         write_samples(tmp_path / "a.png", grid, scaled(grid))
+
+
+def test_what_could_not_be_written_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.wav").mkdir()
+    grid = grid_of("audio")
+    for name, message in {
+        "a.flac": r"out: found a\.flac, expected a name that ends in \.wav",
+        "file/a.wav": r"out: cannot be written, found .*file/a\.wav",
+        "folder.wav": r"out: found .*folder\.wav, a folder",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            check_out(tmp_path / name, grid, (50,))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.wav"]
+
+
+def test_what_a_sound_file_does_not_hold_is_refused(tmp_path: Path) -> None:
+    grid = grid_of("audio", "float32", 2)
+    short = make_grid("audio", grid.values[:1], rate=48000.0)
+    check_out(tmp_path / "a.wav", short, (10000,))
+    with pytest.raises(InputError, match=r"size: found 100,000 samples at 4,800,000,000 Hz"):
+        write_samples(tmp_path / "a.wav", short, np.zeros((100000, 2), np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ending_in_capitals_is_the_same_ending(tmp_path: Path) -> None:
+    for kind, ending in {"volume": ".NPY", "image": ".TIF", "audio": ".WAV"}.items():
+        grid = grid_of(kind)
+        write_samples(tmp_path / f"a{ending}", grid, scaled(grid))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.NPY", "a.TIF", "a.WAV"]
+    np.testing.assert_array_equal(np.load(tmp_path / "a.NPY"), grid_of("volume").values)
+
+
+def test_a_file_stands_until_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(path: Path, grid: Grid, values: np.ndarray) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    grid = grid_of("volume")
+    write_samples(tmp_path / "a.npy", grid, scaled(grid))
+    monkeypatch.setitem(FORMATS, "volume", Format((".npy",), stop))
+    with pytest.raises(OSError, match="No space left"):
+        write_samples(tmp_path / "a.npy", grid, scaled(grid))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), grid.values)

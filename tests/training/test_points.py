@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,68 @@ def test_what_is_held_out_is_never_drawn_and_always_the_same() -> None:
     assert set(drawn.tolist()) == set(torch.nonzero(~held).squeeze(1).tolist())
     again = GridTask(field_of(2, 3), smooth(), holdout=0.25)
     assert torch.equal(again.held_out(torch.arange(task.grid.size)), held)
+
+
+def test_what_is_held_out_says_which_run_is_the_best() -> None:
+    assert GridTask(field_of(2, 3), smooth()).score_name == "psnr"
+    task = GridTask(field_of(2, 3), smooth(), holdout=0.1)
+    assert task.score_name == "psnr_held_out"
+    assert task.evaluate()[task.score_name] is not None
+    one = make_grid("image", np.zeros((1, 1, 1), np.uint8))
+    assert GridTask(field_of(2), one, holdout=1e-9).score_name == "psnr"
+
+
+def test_few_samples_are_found_among_many_that_are_held_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("polyfield.training.grid_task.TRIES", 2)
+    task = GridTask(field_of(2, 3), smooth(200), batch=4096, holdout=0.999)
+    index = task.draw(torch.Generator().manual_seed(0))
+    assert len(index)
+    assert not task.held_out(index).any()
+    tight = GridTask(field_of(2, 3), smooth(), batch=16384, holdout=1 - 1e-9)
+    with pytest.raises(InputError, match=r"task\.holdout: .*expected something to train on"):
+        tight.draw(torch.Generator())
+
+
+def test_scores_do_not_depend_on_how_much_is_compared_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound = make_grid("audio", np.random.default_rng(0).random((500, 2)), rate=10.0, span=(-1, 1))
+    tasks = [
+        GridTask(field_of(2, 3), smooth(), holdout=0.2, rotation=20.0),
+        GridTask(field_of(1, 2), sound, holdout=0.2),
+    ]
+    for task in tasks:
+        whole, values = task.score(None, None), task.sample()
+        truth = task.truth.scaled(torch.from_numpy(task.truth.values)).numpy()
+        error = (values - truth).astype(np.float64) ** 2
+        held = task.held_out(torch.arange(task.grid.size)).view(task.grid.counts).numpy()
+        counts = np.ones_like(held) if task.truth.mask is None else task.truth.mask
+        for name, part in {"psnr": counts, "psnr_held_out": counts & held}.items():
+            assert whole[name] == pytest.approx(-10 * np.log10(error[part].mean()))
+        if task is tasks[1]:
+            power = np.mean((truth - truth.mean(axis=0)) ** 2)
+            assert whole["snr"] == pytest.approx(10 * np.log10(power / error.mean()), rel=1e-5)
+        with monkeypatch.context() as patch:
+            patch.setattr("polyfield.training.grid_scores.CHUNK", 77)
+            np.testing.assert_array_equal(task.sample(), values)
+            parts = task.score(None, None)
+        assert parts.keys() == whole.keys()
+        for name in ("psnr", "psnr_held_out", "snr"):
+            assert parts.get(name) == pytest.approx(whole.get(name))
+
+
+def test_scoring_takes_little_more_memory_than_the_samples() -> None:
+    grid = make_grid("audio", np.zeros((1 << 23, 1), np.uint8), rate=10.0)
+    task = GridTask(field_of(1), grid, holdout=0.2)
+    task.sample = lambda counts=None: np.ones((1 << 23, 1), np.float32)  # type: ignore[method-assign]
+    tracemalloc.start()
+    scores = task.score(None, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert scores["psnr"] == pytest.approx(0)
+    assert peak < 12 * grid.size  # of float64 it would be several times 8 bytes a sample
 
 
 def test_holding_everything_out_is_refused() -> None:
@@ -146,8 +209,9 @@ def test_training_points_are_on_near_and_off_the_surface_and_right() -> None:
     assert unit(x).max() <= 1
 
 
-def test_points_that_are_scored_were_not_trained_on() -> None:
-    task = SdfTask(field_of(3), ball(), points=200, eval_points=100)
+@pytest.mark.parametrize("kind", [SdfTask, OccupancyTask])
+def test_points_that_are_scored_were_not_trained_on(kind: type[SdfTask | OccupancyTask]) -> None:
+    task = kind(field_of(3), ball(), points=200, eval_points=100)
     trained = {tuple(x) for x in task.training.x.tolist()}
     assert not trained & {tuple(x) for points in task.scored().values() for x in points.x.tolist()}
 
@@ -158,8 +222,10 @@ def test_what_encloses_nothing_has_a_distance_but_no_inside() -> None:
     assert (task.training.value >= 0).all()
     scores = task.evaluate()
     assert np.isfinite(scores["mape"])
-    with pytest.raises(InputError, match=r"encloses nothing.*open borders.*task=sdf"):
-        OccupancyTask(field_of(3), sheet, points=1000).loss(0, 0.0, torch.Generator())
+    occupancy = OccupancyTask(field_of(3), sheet, points=1000)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"encloses nothing.*open borders.*task=sdf"):
+            occupancy.loss(0, 0.0, torch.Generator())
 
 
 def test_overlap_is_intersection_over_union() -> None:
@@ -204,6 +270,8 @@ def test_a_training_that_was_stopped_goes_on_bit_by_bit(tmp_path: Path, kind: ty
         ({"batch": 0}, r"task\.batch"),
         ({"holdout": 1.0}, r"task\.holdout"),
         ({"holdout": -0.1}, r"task\.holdout"),
+        ({"rotation": float("inf")}, r"task\.rotation: found inf"),
+        ({"rotation": float("nan")}, r"task\.rotation: found nan"),
         ({"loss": "l3"}, r"task\.loss: found l3, expected mse or l1"),
     ],
 )
