@@ -122,13 +122,14 @@ class Grid:
         """Numbers in [0, 1] to those of the file; whole types are rounded and clipped."""
         whole = self.dtype != "float32"
         # float32 has no 2^31 - 1: what is clipped to it would wrap.
-        out = values.astype(np.float64 if whole else np.float32)
+        out: Any = values.astype(np.float64 if whole else np.float32)
         out *= self.high - self.low
         out += self.low
         if not whole:
             return out
         info = np.iinfo(self.dtype)
-        return np.clip(np.rint(out, out=out), info.min, info.max, out=out).astype(self.dtype)
+        found: np.ndarray = np.clip(np.rint(out, out=out), info.min, info.max, out=out)
+        return found.astype(self.dtype)
 
     def record(self) -> dict[str, Any]:
         """Everything but the samples, as plain data."""
