@@ -122,7 +122,7 @@ class Grid:
         """Numbers in [0, 1] to those of the file; whole types are rounded and clipped."""
         whole = self.dtype != "float32"
         # float32 has no 2^31 - 1: what is clipped to it would wrap.
-        out = values.astype(np.float64 if whole else np.float32)
+        out: np.ndarray = values.astype("float64" if whole else "float32")
         out *= self.high - self.low
         out += self.low
         if not whole:
