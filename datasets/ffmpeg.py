@@ -97,17 +97,25 @@ def decode(
     return flat.reshape(-1, stream.height, stream.width, channels)
 
 
-def _run(path: Path, words: list[str], level: str) -> tuple[bytes, str, int]:
-    """What ffmpeg writes and what it says, and its exit status."""
+def require_ffmpeg(path: Path) -> str:
+    """The executable.
+
+    Raises:
+        InputError: naming the file that needs it, where there is none.
+    """
     import imageio_ffmpeg
 
     try:
-        executable = imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         hint = "pip install imageio-ffmpeg"
-        raise InputError("cannot be read without ffmpeg", file=path, hint=hint) from None
+        raise InputError("needs ffmpeg", file=path, hint=hint) from None
+
+
+def _run(path: Path, words: list[str], level: str) -> tuple[bytes, str, int]:
+    """What ffmpeg writes and what it says, and its exit status."""
     # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
-    command = [executable, "-hide_banner", "-nostdin", "-v", level]
+    command = [require_ffmpeg(path), "-hide_banner", "-nostdin", "-v", level]
     command += [
         "-protocol_whitelist",
         "file,pipe",

@@ -16,6 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 from jaxtyping import Float
 
+from polyfield.datasets.ffmpeg import require_ffmpeg
 from polyfield.datasets.grid import Grid
 from polyfield.errors import InputError
 from polyfield.training.durable import replacing
@@ -91,7 +92,7 @@ def check_out(path: Path, grid: Grid, counts: Sequence[int]) -> None:
 
     Raises:
         InputError: for an ending that the kind is not written with, a folder that cannot be written
-            to, or more than a WAV file holds.
+            to, a video without ffmpeg, or more than a WAV file holds.
     """
     known = FORMATS[grid.kind]
     if path.suffix.lower() not in known.suffixes:
@@ -99,6 +100,8 @@ def check_out(path: Path, grid: Grid, counts: Sequence[int]) -> None:
         raise InputError(field="out", found=path.name, expected=expected)
     if path.is_dir():
         raise InputError(field="out", found=f"{path}, a folder", expected="a file")
+    if grid.kind == "video":
+        require_ffmpeg(path)
     if grid.kind == "audio":
         frame = grid.channels * np.dtype(grid.dtype).itemsize
         if max(_wav_rate(grid, counts[0]), counts[0]) * frame > WAV_MOST:

@@ -10,6 +10,7 @@ from pathlib import Path
 import imageio.v2 as iio
 import numpy as np
 
+from polyfield.datasets.ffmpeg import require_ffmpeg
 from polyfield.errors import InputError
 from polyfield.renderers.pictures import Picture
 
@@ -26,10 +27,11 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 30.0) -> int
         The number of frames.
 
     Raises:
-        InputError: for another ending, no frames, or a file that is not an mp4 afterwards.
+        InputError: for another ending, no ffmpeg, no frames, or what is no mp4 afterwards.
     """
     if path.suffix.lower() != ".mp4":
         raise InputError(field="out", found=path.name, expected="a name that ends in .mp4")
+    require_ffmpeg(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
     unfinished = path.absolute().with_name(f".{path.stem}.unfinished.mp4")

@@ -242,6 +242,8 @@ def test_no_ffmpeg_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "a.mp4").write_bytes(b"whatever")
     with pytest.raises(InputError, match=r"a\.mp4: .*\(pip install imageio-ffmpeg\)$"):
         load_video(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"b\.mp4: .*\(pip install imageio-ffmpeg\)$"):
+        write_video(tmp_path / "b.mp4", iter(frames()))
 
 
 def test_bad_videos_are_one_line(tmp_path: Path) -> None:
