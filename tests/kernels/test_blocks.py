@@ -117,7 +117,7 @@ from polyfield.kernels.blocks import specialise
 grid = HashGrid(2, 1, 4, 2, 4, in_dim=1)
 with torch.no_grad():
     out = grid(torch.linspace(0, 1, 5)[:, None])
-run = specialise(encode._forward, encode=grid.kernels.blocks.encode)
+run = specialise(encode._forward, encode_parts=grid.kernels.encode_parts)
 hits, misses = (sum(n.values()) for n in (run.stats.cache_hits, run.stats.cache_misses))
 print(json.dumps([hits, misses, run.py_func.__qualname__]))
 """

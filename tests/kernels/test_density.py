@@ -45,7 +45,7 @@ def test_density_and_gradients_are_those_of_torch(
     density = density_at(kernels, u, params, trunk)
     expected = field.decoder.density(field.backbone.reference(u))[0]
     torch.testing.assert_close(density, expected, atol=tolerance, rtol=tolerance)
-    swept = density_sweep(kernels, u, params, trunk)
+    swept = density_sweep(kernels, u, params, field.backbone.frames, trunk)
     torch.testing.assert_close(density.detach(), swept, atol=tolerance, rtol=tolerance)
     for parameter in (params, trunk):
         if parameter.numel():
