@@ -70,11 +70,6 @@ class CP(FactoredGrid):
             **more,
         )
 
-    @property
-    def summed(self) -> int:
-        """How many of the first features add up to the density."""
-        return _summed(self)
-
 
 class VM(FactoredGrid):
     """Planes by the lines across them (vector-matrix); in 4-D planes by planes.
@@ -101,9 +96,7 @@ class VM(FactoredGrid):
         generator: torch.Generator | None = None,
         **more: Any,
     ) -> None:
-        if in_dim < 2:
-            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for VM")
-        planes = [(0,)] if in_dim == 2 else list(combinations(range(in_dim), 2))
+        planes = _planes(in_dim, "VM") if in_dim != 2 else [(0,)]
         pairs = [
             (plane, tuple(a for a in range(in_dim) if a not in plane))
             for plane in planes
@@ -114,11 +107,6 @@ class VM(FactoredGrid):
             initial=_normal(deviation),
             **more,
         )
-
-    @property
-    def summed(self) -> int:
-        """How many of the first features add up to the density."""
-        return _summed(self)
 
 
 class KPlanes(FactoredGrid):
@@ -145,9 +133,7 @@ class KPlanes(FactoredGrid):
         generator: torch.Generator | None = None,
         **more: Any,
     ) -> None:
-        if in_dim < 2:
-            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for K-Planes")
-        planes = [tuple(combinations(range(in_dim), 2))]
+        planes = [tuple(_planes(in_dim, "K-Planes"))]
         composed = _composed(
             planes, resolution, 0, channels, transforms, reach, in_dim, generator,
             key="channels", time_resolution=time_resolution,
@@ -186,9 +172,7 @@ class TriPlane(FactoredGrid):
         generator: torch.Generator | None = None,
         **more: Any,
     ) -> None:
-        if in_dim < 2:
-            raise InputError(field="field.in_dim", found=in_dim, expected="2 to 4, for tri-planes")
-        planes = [tuple(combinations(range(in_dim), 2))]
+        planes = [tuple(_planes(in_dim, "tri-planes"))]
         super().__init__(
             **_composed(
                 planes, resolution, 0, channels, transforms, reach, in_dim, generator,
@@ -312,8 +296,15 @@ def _contracted(
     }
 
 
-def _summed(grid: FactoredGrid) -> int:
-    return (grid.density_parts or 0) * grid.layout.features
+def _planes(in_dim: int, family: str) -> list[Axes]:
+    """All pairs of coordinates.
+
+    Args:
+        family: whose planes these are, for messages.
+    """
+    if in_dim < 2:
+        raise InputError(field="field.in_dim", found=in_dim, expected=f"2 to 4, for {family}")
+    return list(combinations(range(in_dim), 2))
 
 
 def _composed(

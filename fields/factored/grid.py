@@ -104,6 +104,11 @@ class FactoredGrid(Backbone):
         )
 
     @property
+    def summed(self) -> int:
+        """How many of the first features add up to the density; 0: none are its own."""
+        return (self.density_parts or 0) * self.layout.features
+
+    @property
     def params(self) -> nn.Parameter:
         return self.table
 
