@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from polyfield.errors import InputError
 from polyfield.training.durable import sync_folder, write_file
 from polyfield.training.snapshot import Snapshot, not_finite
+from polyfield.training.tensor_file import pieces
 from polyfield.version import __version__
 
 FORMAT = 1
@@ -191,15 +192,17 @@ def _score(path: Path) -> float:
 def _write(folder: Path, snapshot: Snapshot) -> None:
     files = {}
     for name, tensors in ((MODEL, snapshot.model), (TRAINING, snapshot.training)):
-        data = safetensors.torch.save(tensors)
-        write_file(folder / name, data)
+        digest, size = hashlib.sha256(), 0
+        for piece in pieces(tensors):
+            digest.update(piece)
+            size += len(piece)
+        write_file(folder / name, pieces(tensors))
         shapes = {key: list(tensor.shape) for key, tensor in tensors.items()}
-        digest = hashlib.sha256(data).hexdigest()
-        files[name] = {"sha256": digest, "bytes": len(data), "shapes": shapes}
+        files[name] = {"sha256": digest.hexdigest(), "bytes": size, "shapes": shapes}
     state = {**snapshot.state, "format": FORMAT, "version": __version__, "files": files}
     document = b'{"sha256": "%s",\n"state": %s}\n'
-    digest = hashlib.sha256(_encode(state)).hexdigest()
-    write_file(folder / STATE, document % (digest.encode(), _encode(state)))
+    stated = hashlib.sha256(_encode(state)).hexdigest()
+    write_file(folder / STATE, [document % (stated.encode(), _encode(state))])
     sync_folder(folder)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write and flush to the disk; not atomic by itself."""
+def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write pieces one behind the other and flush to the disk; not atomic by itself."""
     with open(path, "wb") as file:
-        file.write(data)
+        for piece in pieces:
+            file.write(piece)
         file.flush()
         os.fsync(file.fileno())
 
@@ -52,7 +53,7 @@ def replace_file(path: Path, data: bytes) -> None:
         OSError: the old content stands.
     """
     with replacing(path) as temporary:
-        write_file(temporary, data)
+        write_file(temporary, [data])
 
 
 def replace_json(path: Path, value: Any) -> None:

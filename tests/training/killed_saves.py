@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,15 @@ def attempt(run: Path, step: int, n: int) -> int:
         touch("os.fsync")
         sync(descriptor)
 
-    def torn(path: Path, data: bytes) -> None:
+    def torn(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
         nonlocal left
+        data = b"".join(pieces)
         if left == 0:
             left = -1
             path.write_bytes(data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
-        write(path, data)
+        write(path, [data])
 
     os.fsync, checkpoint.write_file = fsync, torn
     sys.addaudithook(touch)
