@@ -112,13 +112,10 @@ class Cameras:
         """The rays of all pixel centres of image i, row by row: [height * width]."""
         i = range(len(self))[i]
         width, height = self.size[i].tolist()
-        rows, columns = torch.meshgrid(
-            torch.arange(height, dtype=torch.float64),
-            torch.arange(width, dtype=torch.float64),
-            indexing="ij",
-        )
-        pixels = torch.stack([columns, rows], dim=-1).reshape(-1, 2) + 0.5
-        return self.rays(torch.full((height * width,), i), pixels)
+        pixels = torch.empty(height, width, 2, dtype=torch.float64)
+        pixels[..., 0] = torch.arange(0.5, width)
+        pixels[..., 1] = torch.arange(0.5, height)[:, None]
+        return self.rays(torch.full((height * width,), i), pixels.view(-1, 2))
 
     def project(
         self, i: int, points: Float[Tensor, "m 3"]

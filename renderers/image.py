@@ -64,27 +64,34 @@ def render_image(
     rays = cameras.image_rays(i)
     width, height = cameras.size[i].tolist()
     chunk = min(chunk, REFERENCE_CHUNK) if plain(rays.origins) else chunk
-    pieces, normals = [], []
+    picture: dict[str, Tensor] = {}
+    n_samples = 0
     for start in range(0, len(rays), chunk):
         part = rays[start : start + chunk]
         codes = None if appearance is None else appearance.expand(len(part), -1)
         piece = renderer(part, background, appearance=codes)
-        pieces.append(piece)
+        n_samples += piece.extras["n_samples"]
+        columns = {
+            "rgb": piece.rgb,
+            "opacity": piece.opacity,
+            "depth": piece.depth,
+            "distortion": piece.extras["distortion"],
+        }
         if "normal" in modes:
-            normals.append(_normals(renderer, part, piece))
-
-    def whole(parts: list[Tensor]) -> Tensor:
-        return torch.cat(parts).view(height, width, *parts[0].shape[1:])
-
+            columns["normals"] = _normals(renderer, part, piece)
+        for name, values in columns.items():
+            if name not in picture:
+                picture[name] = values.new_empty(len(rays), *values.shape[1:])
+            picture[name][start : start + chunk] = values
+    whole = {
+        name: values.view(height, width, *values.shape[1:]) for name, values in picture.items()
+    }
     return Render(
-        rgb=whole([piece.rgb for piece in pieces]).clamp_(0, 1),
-        opacity=whole([piece.opacity for piece in pieces]),
-        depth=whole([piece.depth for piece in pieces]),
-        normals=whole(normals) if normals else None,
-        extras={
-            "distortion": whole([piece.extras["distortion"] for piece in pieces]),
-            "n_samples": sum(piece.extras["n_samples"] for piece in pieces),
-        },
+        rgb=whole["rgb"].clamp_(0, 1),
+        opacity=whole["opacity"],
+        depth=whole["depth"],
+        normals=whole.get("normals"),
+        extras={"distortion": whole["distortion"], "n_samples": n_samples},
     )
 
 
