@@ -57,7 +57,7 @@ class VolumeRenderer(nn.Module):
         far: float = 1e3,
         stop: float = 1e-3,
         gradient_near: float = 0.0,
-        fine: float = 0.85,
+        fine: float = 0.9,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
