@@ -32,6 +32,8 @@ class Cameras:
         distortion: [n,12] float64, meaning by model; fewer columns are filled up with zeros.
         model: [n] int64, values of `Model`.
         size: [n,2] int64, width and height in pixels.
+        times: [n] float64 in [0, 1], when each looks, where the scene moves; None where it does
+            not.
     """
 
     world_from_camera: Float[Tensor, "n 3 4"]
@@ -39,6 +41,7 @@ class Cameras:
     distortion: Float[Tensor, "n p"]
     model: Int[Tensor, " n"]
     size: Int[Tensor, "n 2"]
+    times: Float[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.model)
@@ -58,6 +61,12 @@ class Cameras:
         if p < PARAMETERS:
             padded = torch.nn.functional.pad(self.distortion, (0, PARAMETERS - p))
             object.__setattr__(self, "distortion", padded)
+        if self.times is not None:
+            times = torch.as_tensor(self.times).detach().to("cpu", torch.float64).contiguous()
+            if tuple(times.shape) != (n,) or not bool(((times >= 0) & (times <= 1)).all()):
+                expected = f"{n} numbers between 0 and 1"
+                raise InputError(field="times", found=times.tolist()[:3], expected=expected)
+            object.__setattr__(self, "times", times)
 
     def __len__(self) -> int:
         return len(self.model)
@@ -73,6 +82,7 @@ class Cameras:
             self.distortion[which],
             self.model[which],
             self.size[which],
+            None if self.times is None else self.times[which],
         )
 
     @property
@@ -106,7 +116,8 @@ class Cameras:
             directions.numpy(),
             axis_cosine.numpy(),
         )
-        return Rays(origins, directions, index, axis_cosine)
+        times = None if self.times is None else self.times[index].float()
+        return Rays(origins, directions, index, axis_cosine, times)
 
     def image_rays(self, i: int) -> Rays:
         """The rays of all pixel centres of image i, row by row: [height * width]."""
@@ -182,6 +193,7 @@ class Cameras:
                 "distortion": self.distortion[i].tolist(),
                 "model": Model(int(self.model[i])).name,
                 "size": self.size[i].tolist(),
+                **({} if self.times is None else {"time": float(self.times[i])}),
             }
             for i in range(len(self))
         ]
@@ -191,10 +203,15 @@ class Cameras:
 
 
 def concatenate(parts: list[Cameras]) -> Cameras:
-    """All cameras of the parts, in order."""
+    """All cameras of the parts, in order; all parts have times, or none has."""
+    times = [part.times for part in parts if part.times is not None]
+    if 0 < len(times) < len(parts):
+        found = f"{len(times)} of {len(parts)} parts with times"
+        raise InputError(field="times", found=found, expected="all or none")
     return Cameras(
         *(
             torch.cat([getattr(part, name) for part in parts])
             for name in ("world_from_camera", "intrinsics", "distortion", "model", "size")
-        )
+        ),
+        torch.cat(times) if times else None,
     )

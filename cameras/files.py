@@ -2,7 +2,8 @@
 
 Each entry holds `world_from_camera` ([3,4] or [4,4], camera axes +x right, +y down, +z forward),
 `intrinsics` (fx, fy, cx, cy in pixels), `size` (width, height), and where they matter `model` (a
-name, by default PINHOLE) and `distortion`.
+name, by default PINHOLE) and `distortion`. Where the scene moves, every entry has its `time` in
+[0, 1], or none has.
 """
 
 from __future__ import annotations
@@ -60,7 +61,21 @@ def cameras_from_dict(entries: Any, file: Path | None = None) -> Cameras:
         found = "an empty list" if entries == [] else type(entries).__name__
         raise InputError(file=file, field="cameras", found=found, expected="a list of cameras")
     rows = [_row(entry, file, f"camera {i}") for i, entry in enumerate(entries)]
-    return Cameras(*(torch.from_numpy(np.stack(column)) for column in zip(*rows)))
+    columns = (torch.from_numpy(np.stack(column)) for column in zip(*rows))
+    return Cameras(*columns, _times(entries, file))
+
+
+def _times(entries: list[dict[str, Any]], file: Path | None) -> torch.Tensor | None:
+    """[n] when each camera looks; None where none says."""
+    times = [entry.get("time") for entry in entries]
+    if all(time is None for time in times):
+        return None
+    for i, time in enumerate(times):
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time <= 1:
+            found = "nothing" if time is None else str(time)[:80]
+            expected = "a number between 0 and 1, as other cameras have"
+            raise InputError(file=file, field=f"camera {i}: time", found=found, expected=expected)
+    return torch.tensor(times, dtype=torch.float64)
 
 
 def _row(entry: Any, file: Path | None, where: str) -> tuple[np.ndarray, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyfield.commands.arguments import override_key, parse
 from polyfield.commands.hydra_job import execute, job, overrides
+from polyfield.commands.moments import path_times, time_span
 from polyfield.commands.opening import open_radiance, open_task, run_folder
 from polyfield.errors import InputError
 
@@ -33,6 +35,8 @@ usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...
   out=OUT                FILE.mp4, or a folder for PNGs; in RUN/renders by default
   modes=[rgb]            rgb, depth, normal, opacity; beside each other in a video
   frames=120  fps=30     of a path
+  time=0:1               of a scene that moves: from when to when a path goes, or one moment;
+                         without it views of the data keep their own times
   scale=1.0              of the pictures' size
   background=auto        auto (as trained) | white | black
   raw=false              in a folder, also depth_NNNN.npy: float32 [h,w], the distance along each
@@ -54,6 +58,7 @@ examples:
   polyfield render run=runs/first path=spiral out=spiral.mp4 modes=[rgb,depth]
   polyfield render run=runs/first path=test out=pictures modes=[rgb,depth,normal] raw=true
   polyfield render run=runs/first path=cameras.json out=flight.mp4 scale=2
+  polyfield render run=runs/moving time=0.5
   polyfield render run=runs/photo size=1920x1080 out=large.png
 """
 
@@ -121,8 +126,10 @@ def render_views(config: dict[str, Any]) -> None:
     for name in ("frames", "fps", "scale"):
         if not config[name] > 0:
             raise InputError(field=name, found=config[name], expected="above 0")
+    span = time_span(config["time"])
     task = open_radiance(config)
     cameras = path_cameras(task.scene, config["path"], config["frames"]).scaled(config["scale"])
+    cameras = replace(cameras, times=path_times(task.scene, cameras, span))
     views = Views(task, cameras, _background(task, config["background"]), modes)
     began = time.perf_counter()
     write = _write_video if out.suffix == ".mp4" else _write_folder
@@ -141,7 +148,7 @@ WAYS: dict[str, tuple[Callable[[dict[str, Any]], None], tuple[str, ...]]] = {
     "views": (render_views, ("size",)),
     "samples": (
         render_samples,
-        ("path", "modes", "frames", "fps", "scale", "background", "raw"),
+        ("path", "modes", "frames", "fps", "time", "scale", "background", "raw"),
     ),
 }
 # What to try after a training.

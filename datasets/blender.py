@@ -1,7 +1,8 @@
 """NeRF-synthetic: `transforms_train.json`, `transforms_test.json`, `transforms_val.json`.
 
 Source: Mildenhall et al. 2020, "NeRF". Objects at the origin, cameras on a sphere of radius 4
-around it, straight alpha. The frame is kept, and the object lies in the box of +-1.5.
+around it, straight alpha. The frame is kept, and the object lies in the box of +-1.5. D-NeRF's
+scenes (Pumarola et al. 2021) are the same with a `time` in [0, 1] of every frame.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ OpenCV's camera axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class Capture:
             normals in the source frame; where the format holds them so.
         mask_files, depth_files: n files, where the format has them.
         depth_scale: per image, from what a depth file stores to source units.
+        times: reads when each image was taken, [n] in [0, 1], None where the files do not say;
+            asked only where it matters, as it raises where they say what cannot be.
         splits: official splits, as lists of image numbers.
         keep_frame: the source frame has a meaning of its own and stays.
         bounds: [2,3] box of the contents, where the format gives one.
@@ -59,6 +61,7 @@ class Capture:
     mask_files: list[Path] | None = None
     depth_files: list[Path] | None = None
     depth_scale: list[float] | None = None
+    times: Callable[[], np.ndarray | None] | None = None
     splits: dict[str, list[int]] | None = None
     keep_frame: bool = False
     bounds: np.ndarray | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polyfield.cameras.models import Model
 from polyfield.datasets.scene import Scene
@@ -33,6 +35,7 @@ def describe(scene: Scene) -> dict[str, Any]:
         "focal_pixels": [round(float(f), 2) for f in scene.cameras.intrinsics[:, 0].aminmax()],
         "alpha": scene.images.channels == 4,
         "background": scene.background,
+        "times": "none" if scene.times is None else _times(scene.times),
         "masks": scene.masks is not None,
         "depths": scene.depths is not None,
         "normals": scene.normals is not None,
@@ -56,4 +59,11 @@ def headline(scene: Scene) -> str:
     parts = ", ".join(f"{len(images)} {name}" for name, images in scene.splits.items())
     kind = "unbounded" if scene.unbounded else "in a box"
     behind = f", alpha on {scene.background}" if scene.images.channels == 4 else ""
-    return f"{scene.format}: {parts} images, {shape}, {kind}{behind}"
+    moves = "" if scene.times is None else f", {_times(scene.times)}"
+    return f"{scene.format}: {parts} images, {shape}, {kind}{behind}{moves}"
+
+
+def _times(times: Float[Tensor, " n"]) -> str:
+    """`moving, 60 times from 0 to 1`."""
+    first, last = times.aminmax()
+    return f"moving, {len(times.unique())} times from {float(first):.4g} to {float(last):.4g}"

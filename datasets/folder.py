@@ -12,6 +12,7 @@ Letters: n images of h x w pixels, m points. Arrays of the file (camera axes Ope
     masks               [n,h,w] bool or uint8, 0 where a pixel is to be ignored
     depths              [n,h,w] float z-depth in the units of the poses, 0 where unknown
     normals             [n,h,w,3] float, outward, in the frame of the poses, 0 where unknown
+    times               [n] in [0, 1], when each image was taken, where the scene moves
     points              [m,3];  point_colors [m,3] uint8
     point_views         [v,2] pairs (point, image): which image saw which point
     train, test, val    image numbers; without train, all that are in none of the others train
@@ -35,12 +36,13 @@ from polyfield.datasets.json_fields import LARGEST
 from polyfield.datasets.npy import read_npz
 from polyfield.datasets.resolution import in_all_sizes
 from polyfield.datasets.splits import with_train
+from polyfield.datasets.times import HINT
 from polyfield.errors import InputError
 
 FILES = ("scene.npz", "cameras.npz")
 KEYS = (
     *("world_from_camera", "intrinsics", "images", "names", "size", "model", "distortion"),
-    *("masks", "depths", "normals", "points", "point_colors", "point_views"),
+    *("masks", "depths", "normals", "times", "points", "point_colors", "point_views"),
     *("train", "test", "val", "bounds", "unbounded"),
 )
 
@@ -85,6 +87,7 @@ def load_folder(path: Path) -> Capture:
         masks=_stack(arrays, "masks", names, size),
         depths=_stack(arrays, "depths", names, size),
         normals=_stack(arrays, "normals", names, size),
+        times=lambda: _times(arrays, n),
         splits=_splits(arrays, n),
         keep_frame="bounds" in arrays,
         bounds=_bounds(arrays),
@@ -233,6 +236,19 @@ def _stack(arrays: _Arrays, key: str, names: list[str], size: np.ndarray) -> Ima
         return Images.from_arrays(np.where(values != 0, 255, 0).astype(np.uint8)[..., None], names)
     values = values.astype(np.float32)
     return Images.from_arrays(values if inner else values[..., None], names)
+
+
+def _times(arrays: _Arrays, n: int) -> np.ndarray | None:
+    if "times" not in arrays:
+        return None
+    times = arrays.any("times", (n,))
+    for i, time in enumerate(times.tolist()):
+        if times.dtype.kind not in "uif" or not 0 <= time <= 1:
+            field, expected = f"times[{i}]", "a number between 0 and 1"
+            raise InputError(
+                file=arrays.file, field=field, found=time, expected=expected, hint=HINT
+            )
+    return times.astype(np.float64)
 
 
 def _splits(arrays: _Arrays, n: int) -> dict[str, list[int]] | None:

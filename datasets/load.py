@@ -8,6 +8,8 @@ Nothing is ever written, and nothing asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +26,16 @@ from polyfield.datasets.resolution import parse_downscale
 from polyfield.datasets.scene import BACKGROUNDS, Scene
 from polyfield.datasets.splits import split_images
 from polyfield.datasets.stacks import Stacks, open_stacks
+from polyfield.datasets.times import MEANINGS
 from polyfield.datasets.transforms import load_transforms
 from polyfield.errors import InputError
 
 
-def load_procedural(path: Path) -> Capture:
+def load_procedural(path: Path, moving: bool = False) -> Capture:
     """The built-in scene, so that what the user asks of any data can be asked of it."""
     from polyfield.datasets.procedural import procedural_scene
 
-    scene = procedural_scene()
+    scene = procedural_scene(moving=moving)
     return Capture(
         format=PROCEDURAL,
         path=path,
@@ -42,6 +45,7 @@ def load_procedural(path: Path) -> Capture:
         images=scene.images,
         depths=scene.depths,
         normals=scene.normals,
+        times=lambda: None if scene.times is None else scene.times.numpy(),
         splits={name: part.tolist() for name, part in scene.splits.items()},
         keep_frame=True,
         bounds=scene.bounds.double().numpy(),
@@ -69,6 +73,8 @@ def load_scene(
     background: str = "auto",
     min_images: int = 2,
     rotate: int | None = None,
+    times: str = "auto",
+    moving: bool = False,
 ) -> Scene:
     """Read a data set.
 
@@ -84,6 +90,9 @@ def load_scene(
         min_images: how many images there must be.
         rotate: turns the scene about the middle of its box, by a rotation drawn with this seed, to
             see what depends on the axes.
+        times: `auto`: of a scene that moves, as its frames say. `ignore`: all frames are taken to
+            show the same moment.
+        moving: the built-in scene, with solids that move.
 
     Raises:
         InputError: naming file, field, what was found and what was expected.
@@ -93,14 +102,21 @@ def load_scene(
         raise InputError(field="format", found=format, expected=" or ".join(("auto", *FORMATS)))
     if background not in ALPHA_MEANINGS:
         raise InputError(field="background", found=background, expected=" or ".join(ALPHA_MEANINGS))
+    if times not in MEANINGS:
+        raise InputError(field="times", found=times, expected=" or ".join(MEANINGS))
     factor = parse_downscale(downscale)
     chosen = detect_format(path) if format == "auto" else format
     if chosen != PROCEDURAL:
         check_readable(path)
-    capture = LOADERS[chosen](path)
+    if moving and chosen != PROCEDURAL:
+        raise InputError(field="dataset.moving", found=True, expected="false, or data=procedural")
+    read = partial(load_procedural, moving=True) if moving else LOADERS[chosen]
+    capture = read(path)
     _check_frames(capture, min_images)
     stacks = open_stacks(capture, factor, background)
     splits = split_images(capture.names, split, capture.splits, capture.source)
+    taken = capture.times() if capture.times is not None and times == "auto" else None
+    stacks = replace(stacks, cameras=replace(stacks.cameras, times=_tensor(taken)))
     return _scene(capture, stacks, splits, background, rotate)
 
 

@@ -105,6 +105,7 @@ class PixelSampler:
         self._normals = np.zeros((0, 3), dtype=np.float32)
         if normals and scene.normals is not None:
             self._normals = scene.normals.pixel_buffer(index.tolist())[0]
+        self._times = None if scene.times is None else scene.times.float()
         cameras = scene.cameras
         self._cameras = (
             cameras.model[index].numpy(),
@@ -172,8 +173,9 @@ class PixelSampler:
                 image_index.numpy(),
             )
         axis_cosine, alpha, z_depth = scalars.unbind()
+        times = None if self._times is None else self._times[image_index]
         return RayBatch(
-            Rays(origins, directions, image_index, axis_cosine),
+            Rays(origins, directions, image_index, axis_cosine, times),
             rgb,
             alpha if has_alpha else None,
             z_depth if has_depth else None,

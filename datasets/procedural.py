@@ -1,14 +1,16 @@
 """The scene that needs no download: a still life of analytic shapes, pictured by our own rays.
 
 A chequered disc carries a ringed ball, a ladder, a lamp on a bent rod, a wire hoop and solids, with
-shadows and highlights. It lies within [-1,1]^3, +z up, around the origin.
+shadows and highlights. It lies within [-1,1]^3, +z up, around the origin. In its moving version the
+large ball hops while its ring turns over, the lamp swings and two small balls roll.
 
-Letters: n images.
+Letters: n images, t time in [0, 1].
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
@@ -63,19 +65,53 @@ MATERIALS = {
 }
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where what can move is.
+
+    Attributes:
+        hop: of the large ball above the disc; ring: the axis of its ring.
+        swing: of the lamp, radians; plum, sky: where two balls stand on the disc.
+    """
+
+    hop: float
+    ring: tuple[float, float, float]
+    swing: float
+    plum: tuple[float, float]
+    sky: tuple[float, float]
+
+
+def still_life() -> Moment:
+    """The scene that stands still."""
+    return Moment(0.0, (0.30, -0.22, 1.0), 0.0, (-0.05, -0.42), (0.13, -0.66))
+
+
+def moment(t: float) -> Moment:
+    """The moving scene at time t."""
+    turn = math.pi * t
+    return Moment(
+        hop=0.30 * math.sin(math.pi * t) ** 2,
+        ring=(math.sin(turn), -0.4 * math.sin(turn), math.cos(turn)),
+        swing=0.5 * math.sin(2 * math.pi * t),
+        plum=(0.45 - 0.9 * t, -0.78 + 0.35 * t * t),
+        sky=(0.72 * math.cos(0.9 + 1.4 * t), 0.72 * math.sin(0.9 + 1.4 * t)),
+    )
+
+
 @cache
-def procedural_shapes() -> Shapes:
-    """The solids of the scene."""
+def procedural_shapes(t: float | None = None) -> Shapes:
+    """The solids of the scene, or of its moving version at time t."""
     number = {name: m for m, name in enumerate(MATERIALS)}
 
     def ball(material: str, x: float, y: float, radius: float) -> Shape:
         return Shape(CAPSULE, number[material], (x, y, FLOOR + radius), (radius, 0.0))
 
-    ringed = (-0.08, 0.12, FLOOR + 0.31)
+    moved = still_life() if t is None else moment(t)
+    ringed = (-0.08, 0.12, FLOOR + 0.31 + moved.hop)
     shapes = [
         Shape(CYLINDER, number["floor"], (0, 0, FLOOR - 0.05), (0.98, 0.05, 0.03)),
         Shape(CAPSULE, number["coral"], ringed, (0.31, 0.0)),
-        Shape(TORUS, number["gold"], ringed, (0.45, 0.018), axis=(0.30, -0.22, 1.0)),
+        Shape(TORUS, number["gold"], ringed, (0.45, 0.018), axis=moved.ring),
         Shape(
             BOX,
             number["teal"],
@@ -87,9 +123,9 @@ def procedural_shapes() -> Shapes:
         Shape(CONE, number["mint"], (0.28, 0.68, FLOOR + 0.17), (0.17, 0.05, 0.42)),
         Shape(TORUS, number["iron"], (-0.16, -0.62, FLOOR + 0.187), (0.17, 0.017), (0.5, 1, 0)),
         *_ladder(number["wood"]),
-        *_lamp(number["iron"], number["lamp"]),
-        ball("plum", -0.05, -0.42, 0.09),
-        ball("sky", 0.13, -0.66, 0.07),
+        *_lamp(number["iron"], number["lamp"], moved.swing),
+        ball("plum", *moved.plum, 0.09),
+        ball("sky", *moved.sky, 0.07),
         ball("rose", -0.42, 0.66, 0.12),
     ]
     return stack_shapes(shapes)
@@ -107,13 +143,16 @@ def _ladder(material: int) -> list[Shape]:
     return rails + rungs
 
 
-def _lamp(iron: int, glass: int) -> list[Shape]:
-    """A bent rod that carries a ball on a thread."""
+def _lamp(iron: int, glass: int, swing: float) -> list[Shape]:
+    """A bent rod that carries a ball on a thread, which swings out by an angle (radians)."""
     bends = [(0.70, 0.20, FLOOR), (0.70, 0.20, 0.45), (0.58, 0.08, 0.62), (0.34, -0.16, 0.62)]
     rods = [rod(iron, a, b, 0.020) for a, b in pairwise(bends)]
-    thread = rod(iron, bends[-1], (0.34, -0.16, 0.36), 0.010)
+    out = np.array([0.6 * math.sin(swing), 0.8 * math.sin(swing), -math.cos(swing)])
+    hook = np.array(bends[-1])
+    thread = rod(iron, hook, hook + 0.26 * out, 0.010)
+    glass_at = tuple((hook + 0.35 * out).tolist())
     foot = Shape(CYLINDER, iron, (0.70, 0.20, FLOOR + 0.015), (0.10, 0.02, 0.012))
-    return [*rods, thread, foot, Shape(CAPSULE, glass, (0.34, -0.16, 0.27), (0.10, 0.0))]
+    return [*rods, thread, foot, Shape(CAPSULE, glass, glass_at, (0.10, 0.0))]
 
 
 def procedural_cameras(n: int, size: int, turn: float, elevations: tuple[float, float]) -> Cameras:
@@ -142,7 +181,9 @@ def procedural_cameras(n: int, size: int, turn: float, elevations: tuple[float, 
     )
 
 
-def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed: int = 0) -> Scene:
+def procedural_scene(
+    n_train: int = 60, n_test: int = 10, size: int = 200, seed: int = 0, moving: bool = False
+) -> Scene:
     """The built-in scene, each image rendered when it is first asked for.
 
     Args:
@@ -150,6 +191,8 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
         n_test: test views between them.
         size: width and height of the images, pixels.
         seed: turns the cameras; the contents stay.
+        moving: whether solids move, every image at a time of its own: those of a split are spread
+            evenly over [0, 1], in an order that has nothing to do with where the cameras stand.
 
     Returns:
         RGBA images named train_000..., test_000..., with their exact depths and normals;
@@ -166,22 +209,29 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
             procedural_cameras(n_test, size, float(turns[1]), TEST_ELEVATIONS),
         ]
     )
-    shapes, materials = procedural_shapes(), stack_materials(list(MATERIALS.values()))
+    if moving:
+        orders = [torch.randperm(n, generator=generator) for n in (n_train, n_test)]
+        times = torch.cat([(order + 0.5) / max(len(order), 1) for order in orders])
+        cameras = replace(cameras, times=times.double())
+    materials = stack_materials(list(MATERIALS.values()))
     names = [f"train_{i:03d}" for i in range(n_train)] + [f"test_{i:03d}" for i in range(n_test)]
     sizes = cameras.size.numpy()
+
+    def shapes(i: int) -> Shapes:
+        return procedural_shapes(None if cameras.times is None else float(cameras.times[i]))
 
     def depth(i: int) -> np.ndarray:
         rays = cameras.image_rays(i)
         assert rays.axis_cosine is not None
-        distance, _ = trace(shapes, rays)
+        distance, _ = trace(shapes(i), rays)
         return (distance * rays.axis_cosine).view(size, size, 1).numpy()
 
     def normals(i: int) -> np.ndarray:
-        return trace(shapes, cameras.image_rays(i))[1].view(size, size, 3).numpy()
+        return trace(shapes(i), cameras.image_rays(i))[1].view(size, size, 3).numpy()
 
     return Scene(
         cameras=cameras,
-        images=Images(names, sizes, 4, lambda i: render_image(shapes, materials, cameras, i)),
+        images=Images(names, sizes, 4, lambda i: render_image(shapes(i), materials, cameras, i)),
         depths=Images(names, sizes, 1, depth, np.float32),
         normals=Images(names, sizes, 3, normals, np.float32),
         splits={
@@ -198,5 +248,11 @@ def procedural_scene(n_train: int = 60, n_test: int = 10, size: int = 200, seed:
 
 
 def procedural_truth(scene: Scene) -> ProceduralTruth:
-    """Exact depth, normals and surface of what `procedural_scene` shows."""
+    """Exact depth, normals and surface of what `procedural_scene` shows.
+
+    Raises:
+        InputError: for a scene that moves, whose surface is not one.
+    """
+    if scene.times is not None:
+        raise InputError(field="scene", found="one that moves", expected="one that stands still")
     return trace_truth(procedural_shapes(), scene.cameras, CONTENT_RADIUS)

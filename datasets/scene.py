@@ -25,7 +25,7 @@ class Scene:
     """Posed images of one place.
 
     Attributes:
-        cameras: of all n images, in the normalised world frame.
+        cameras: of all n images, in the normalised world frame; with times where it moves.
         images: uint8, c = 3, or 4 where they have (straight) alpha.
         splits: image numbers by split: "train", "test", sometimes "val"; disjoint.
         source_from_world: similarity from the normalised world to the frame and scale of the
@@ -84,6 +84,11 @@ class Scene:
                 found={name: part.tolist() for name, part in self.splits.items()},
                 expected=f"disjoint sets of image numbers below {len(self)}",
             )
+
+    @property
+    def times(self) -> Float[Tensor, " n"] | None:
+        """When each image was taken, in [0, 1]; None where nothing moves."""
+        return self.cameras.times
 
     def __len__(self) -> int:
         """How many images."""

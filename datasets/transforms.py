@@ -3,8 +3,9 @@
 One object: lens values (see `lens`), and `frames`, each with `file_path`, `transform_matrix`
 (camera to world, OpenGL camera axes), perhaps lens values of its own, `mask_path` (dark pixels are
 ignored) and `depth_file_path` (z-depth, times `depth_unit_scale_factor`, by default 0.001: files
-hold millimetres). `train_filenames`, `test_filenames`, `val_filenames` are official splits; without
-the first, all that are in none of the others train.
+hold millimetres) and, where the scene moves, `time` in [0, 1]. `train_filenames`,
+`test_filenames`, `val_filenames` are official splits; without the first, all that are in none of
+the others train.
 
 The source frame is the one before `applied_transform` and `applied_scale`, that of the
 reconstruction which the file was made from.
@@ -23,6 +24,7 @@ from polyfield.datasets.json_fields import Record, read_json
 from polyfield.datasets.lens import read_lens
 from polyfield.datasets.resolution import in_all_sizes
 from polyfield.datasets.splits import with_train
+from polyfield.datasets.times import times_of_frames
 
 SPLITS = ("train", "test", "val")
 MILLIMETRE = 0.001
@@ -95,6 +97,7 @@ def read_frames(
         mask_files=_paths(records, "mask_path", folder),
         depth_files=depth_files,
         depth_scale=None if depth_files is None else _depth_scales(frames, applied_scale),
+        times=lambda: times_of_frames(records),
     )
 
 

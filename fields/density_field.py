@@ -18,7 +18,7 @@ from polyfield.kernels.density import density_at
 COARSEST = 16  # vertices an axis of the first level
 
 
-def trained_density(field: RadianceField, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+def trained_density(field: RadianceField, u: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """Density at points of the unit cube, 1 / world unit.
 
     Differentiable in the parameters, not in the points.
@@ -37,6 +37,7 @@ def density_field(
     levels: int = 5,
     log2_entries: int = 15,
     hidden: int = 16,
+    in_dim: int = 3,
 ) -> RadianceField:
     """A small hash grid with a small network: a proposal. Its colour is of no use.
 
@@ -46,6 +47,7 @@ def density_field(
         generator: source of the initial values.
         levels, log2_entries: of the hash grid.
         hidden: width of the network.
+        in_dim: 3, or 4 for space and time.
     """
     grid = HashGrid(
         levels=levels,
@@ -53,6 +55,7 @@ def density_field(
         log2_entries=log2_entries,
         base_resolution=COARSEST,
         max_resolution=resolution,
+        in_dim=in_dim,
         generator=generator,
     )
     decoder = RadianceDecoder(grid.out_dim, trunk=(hidden,), sh_degree=0, generator=generator)

@@ -1,6 +1,9 @@
 """A radiance field: domain -> backbone -> decoder, each replaceable.
 
-Letters: n points, c features, q numbers a ray, r rays.
+A backbone of four coordinates makes a field of space and time: the domain maps the first three, and
+time, which is in [0, 1], is the fourth as it is.
+
+Letters: n points, d coordinates of the backbone, c features, q numbers a ray, r rays.
 """
 
 from __future__ import annotations
@@ -30,14 +33,15 @@ class RadianceField(nn.Module):
 
     Args:
         domain: world points to the unit cube.
-        backbone: points of the unit cube to features.
+        backbone: points of the unit cube, in a moving scene with their time, to features.
         decoder: features to density and colour; its `in_dim` is the backbone's `out_dim`.
     """
 
     def __init__(self, domain: Domain, backbone: Backbone, decoder: RadianceDecoder) -> None:
         super().__init__()
-        if backbone.in_dim != 3:
-            raise InputError(field="field.in_dim", found=backbone.in_dim, expected=3)
+        if backbone.in_dim not in (3, 4):
+            expected = "3, or 4 for space and time"
+            raise InputError(field="field.in_dim", found=backbone.in_dim, expected=expected)
         if decoder.in_dim != backbone.out_dim:
             raise InputError(
                 field="decoder.in_dim", found=decoder.in_dim, expected=backbone.out_dim
@@ -68,9 +72,36 @@ class RadianceField(nn.Module):
         backbone, decoder = self.backbone, self.decoder
         return backbone.params, backbone.frames, decoder.trunk, decoder.color
 
-    def encode(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
-        """Features at world points."""
-        return self.backbone(self.domain.to_unit(x))
+    @property
+    def moves(self) -> bool:
+        """Whether this is a field of space and time."""
+        return self.backbone.in_dim == 4
+
+    def times(self, times: Float[Tensor, " n"] | None) -> Float[Tensor, " n"] | None:
+        """The times that the backbone is to see: none of a scene that stands still.
+
+        Raises:
+            InputError: where it needs them and there are none.
+        """
+        if not self.moves:
+            return None
+        if times is None:
+            expected = "a time of each, as the field is one of space and time"
+            raise InputError(field="times", found="none", expected=expected)
+        return times
+
+    def at(
+        self, u: Float[Tensor, "n 3"], times: Float[Tensor, " n"] | None
+    ) -> Float[Tensor, "n d"]:
+        """What the backbone sees of points of the unit cube."""
+        times = self.times(times)
+        return u if times is None else torch.cat([u, times[:, None].to(u.dtype)], dim=-1)
+
+    def encode(
+        self, x: Float[Tensor, "n 3"], times: Float[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "n c"]:
+        """Features at world points; `times` as in `density`."""
+        return self.backbone(self.at(self.domain.to_unit(x), times))
 
     def decode(
         self,
@@ -84,13 +115,19 @@ class RadianceField(nn.Module):
             geometry, self.decoder.ray_features(directions, codes)
         )
 
-    def density(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Density at world points, 1 / world unit; zero outside a box."""
-        u = self.domain.to_unit(x)
-        return _within(u, self.density_at(u))
+    def density(
+        self, x: Float[Tensor, "n 3"], times: Float[Tensor, " n"] | None = None
+    ) -> Float[Tensor, " n"]:
+        """Density at world points, 1 / world unit; zero outside a box.
 
-    def density_at(self, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Density at points of the unit cube."""
+        Args:
+            times: in [0, 1]; needed where the scene moves, of no meaning where it does not.
+        """
+        u = self.domain.to_unit(x)
+        return _within(u, self.density_at(self.at(u, times)))
+
+    def density_at(self, u: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Density at points of the unit cube, as the backbone sees them (see `at`)."""
         kernels = self.kernels
         if kernels is not None and not torch.is_grad_enabled():
             return density_sweep(kernels, u, *self.params[:3])
@@ -101,10 +138,11 @@ class RadianceField(nn.Module):
         x: Float[Tensor, "n 3"],
         directions: Float[Tensor, "n 3"],
         codes: Float[Tensor, "n a"] | None = None,
+        times: Float[Tensor, " n"] | None = None,
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Density and colour at world points seen along unit directions."""
+        """Density and colour at world points seen along unit directions; times as in `density`."""
         u = self.domain.to_unit(x)
-        density, rgb = self.decode(self.backbone(u), directions, codes)
+        density, rgb = self.decode(self.backbone(self.at(u, times)), directions, codes)
         return _within(u, density), rgb
 
     def parameter_groups(self) -> list[dict]:

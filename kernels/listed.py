@@ -66,13 +66,14 @@ class ListedKernels:
         bounds: Float[Tensor, "2 3"],
         domain: int,
         settings: np.ndarray,
+        times: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "r 6"], int]:
         """What `VolumeKernels` returns, with a sample in the middle of every interval.
 
         Args:
             edges: distances, world units, ascending; a constant.
             bounds: corners of the domain; domain: its number in `kernels.domain`.
-            settings: as in `VolumeKernels`.
+            settings, times: as in `VolumeKernels`.
         """
         dtype = settings.dtype
         if len(origins) >= 1 << (np.finfo(dtype).nmant + 1):
@@ -81,4 +82,5 @@ class ListedKernels:
         march[:6], march[STEP] = box_of(bounds, dtype), 1
         geometry = Geometry(np.array([domain, 1]), march, edges.detach().contiguous().numpy())
         numbers = np.arange(len(origins), dtype=dtype)
-        return self.kernels(origins, directions, ray_features, params, geometry, settings, numbers)
+        rays = (origins, directions, ray_features)
+        return self.kernels(*rays, params, geometry, settings, numbers, times)

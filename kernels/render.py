@@ -6,7 +6,8 @@ dropped, and only what is left is coloured. Rows (kept samples) go to the thread
 order of rounds, which is front to back along each ray; the backward pass walks the rows in that
 order with a running state per ray ("total minus prefix"), so that it needs no lists.
 
-Letters: r rays, n rows, c features, k geometry features, q numbers a ray.
+Letters: r rays, n rows, c features, k geometry features, q numbers a ray. `times` [r] is when a ray
+looks, the fourth coordinate of all its samples; empty where nothing moves.
     T_1 = 1, alpha_i = 1 - exp(-density_i dt_i), w_i = T_i alpha_i, T_{i+1} = T_i - w_i (Max 1995)
     rgb = sum w_i c_i, opacity = sum w_i, distance = sum w_i t_i
     distortion = sum_ij w_i w_j |s_i - s_j| + 1/3 sum w_i^2 ds_i (Barron et al. 2022, eq. 15)
@@ -139,7 +140,7 @@ def move_rows(sources, first, moved, xs, features, trunk_shape, acts, capacity, 
 
 @block
 def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_directions):  # type: ignore[no-untyped-def]
-    """Add the rays' gradient through their samples' positions o + t d, from d_x [3, n]."""
+    """Add the rays' gradient through their samples' positions o + t d, from d_x [3 or 4, n]."""
     for row in range(d_x.shape[1]):
         ray, t = rays[row], ts[row]
         o, d = origins[ray], directions[ray]
@@ -153,7 +154,7 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 
 
 def render_forward(  # type: ignore[no-untyped-def]
-    origins, directions, jitter, ray_features, grid, march, distances, settings, kind,
+    origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
     encoding, n_parts, density_parts, trunk_params, trunk_shape, color_params, color_shape, keep,
     block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
     rgb, out, rows_of, marched,
@@ -206,6 +207,9 @@ def render_forward(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                     for row in range(last, last + m):
                         ray_of[row] = ray
+                    if times.shape[0] > 0:
+                        for row in range(last, last + m):
+                            x_of[row, 3] = times[ray]
                     taken[a] = m
                     last += m
                 n_marched += last - end

@@ -122,7 +122,7 @@ class VolumeKernels:
 
     def _widths(self) -> tuple[int, ...]:
         decoder = self.decoder
-        return 3, self.encoder.width, decoder.trunk_width, decoder.color_width
+        return self.encoder.in_dim, self.encoder.width, decoder.trunk_width, decoder.color_width
 
     def run_forward(
         self,
@@ -134,7 +134,7 @@ class VolumeKernels:
         params: tuple[np.ndarray, ...],
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """Returns out [r, 6], rows a thread [threads], marched samples. Grows the stash at need."""
-        origins, directions, jitter, ray_features = rays
+        origins, directions, jitter, ray_features, times = rays
         n, threads, dtype = len(origins), get_num_threads(), settings.dtype
         blocks_each = -(-n // (threads * MAX_BLOCK))
         block_rays = max(-(-n // (threads * blocks_each)), 1)
@@ -148,7 +148,7 @@ class VolumeKernels:
             with launch():  # the scratch too: it is shared with other threads
                 stash.reserve(capacity, threads, self._widths(), dtype)
                 run(
-                    origins, directions, jitter, ray_features, *geometry, settings,
+                    origins, directions, jitter, ray_features, times, *geometry, settings,
                     decoder.activation, encoding, encoder.n_parts, self.density_parts, params[2],
                     decoder.trunk_shape, params[3], decoder.color_shape, keep, block_rays,
                     *stash.arrays, out, rows, marched,
@@ -175,7 +175,7 @@ class VolumeKernels:
 
         Those of rays and frames, and of the rays' features, are computed only where wanted.
         """
-        origins, directions, _, ray_features = rays
+        origins, directions, _, ray_features, _ = rays
         decoder, encoder = self.decoder, self.encoder
         run = specialise(
             render.render_backward,
@@ -212,17 +212,19 @@ class VolumeKernels:
         geometry: Geometry,
         settings: np.ndarray,
         jitter: np.ndarray | None = None,
+        times: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "r 6"], int]:
         """Render rays.
 
         Args:
             origins, directions: world; directions of unit length.
             ray_features: the direction's harmonics, then any code of the ray.
-            params: the encoder's flat parameters and its frames [t, 3, 3], the trunk's and the
+            params: the encoder's flat parameters and its frames [t, d, d], the trunk's and the
                 colour head's flat parameters.
             geometry: see `Geometry`, arrays of the parameters' type.
             settings: [stop transmittance, density shift, near scale].
             jitter: [r] in [0, 1), the fraction of a step by which a ray's lattice is shifted.
+            times: [r] in [0, 1], the fourth coordinate, for an encoder of four.
 
         Returns:
             [r, 6] rgb, opacity, sum of weight times distance, distortion; and the number of
@@ -230,16 +232,17 @@ class VolumeKernels:
         """
         if jitter is None:
             jitter = np.full(len(origins), 0.5, settings.dtype)
-        self._check(origins, directions, ray_features, params, geometry, settings, jitter)
+        times = np.empty(0, settings.dtype) if times is None else times
+        self._check(origins, directions, ray_features, params, geometry, settings, jitter, times)
         tensors = (origins, directions, ray_features, *params)
         info: dict[str, int] = {}
         if len(origins) == 0:
             return sum(x.sum() * 0 for x in tensors) + origins.new_zeros(0, render.N_OUT), 0
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            out = _Render.apply(*tensors, jitter, geometry, settings, self, info)
+            out = _Render.apply(*tensors, jitter, times, geometry, settings, self, info)
             return out, info["marched"]
         arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
-        rays = (arrays[0], arrays[1], jitter, arrays[2])
+        rays = (arrays[0], arrays[1], jitter, arrays[2], times)
         result, _, marched = self.run_forward(
             self.inference, False, rays, geometry, settings, tuple(arrays[3:])
         )
@@ -254,6 +257,7 @@ class VolumeKernels:
         geometry: Geometry,
         settings: np.ndarray,
         jitter: np.ndarray,
+        times: np.ndarray,
     ) -> None:
         """Compiled code reads what it is given: nothing may be shorter than it says."""
         n = len(origins)
@@ -261,9 +265,13 @@ class VolumeKernels:
         expected = [(n, 3), (n, 3), (n, self.decoder.ray_width), (n,)]
         if shapes != expected:
             raise InputError(field="rays", found=shapes, expected=expected)
+        wanted = {3: (0,), 4: (n,)}.get(self.encoder.in_dim)
+        if times.shape != wanted:
+            field = f"times of rays, for {self.encoder.in_dim} coordinates"
+            raise InputError(field=field, found=times.shape, expected=wanted)
         if geometry.march.shape != (MARCH_FLOATS,):
             raise InputError(field="geometry", found=geometry.march.shape, expected=(MARCH_FLOATS,))
-        arrays = (geometry.march, settings, jitter)
+        arrays = (geometry.march, settings, jitter, times)
         names = {str(x.dtype).removeprefix("torch.") for x in (origins, directions, ray_features)}
         names |= {str(x.dtype).removeprefix("torch.") for x in params}
         names |= {str(x.dtype) for x in arrays}
@@ -274,9 +282,9 @@ class VolumeKernels:
 class _Render(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
-        *tensors, jitter, geometry, settings, kernels, info = inputs
+        *tensors, jitter, times, geometry, settings, kernels, info = inputs
         arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
-        rays = (arrays[0], arrays[1], jitter, arrays[2])
+        rays = (arrays[0], arrays[1], jitter, arrays[2], times)
         arguments = (rays, geometry, settings, tuple(arrays[3:]))
         stash = kernels.training
         with exclusive():
@@ -309,4 +317,4 @@ class _Render(torch.autograd.Function):
             torch.from_numpy(gradient) if needed[i] else None
             for i, gradient in enumerate(gradients)
         ]
-        return (*tensors, None, None, None, None, None)
+        return (*tensors, None, None, None, None, None, None)

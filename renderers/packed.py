@@ -28,8 +28,13 @@ def render_packed(
     ray_features: Float[Tensor, "r q"],
     jitter: Float[Tensor, " r"],
     geometry: Geometry,
+    times: Float[Tensor, " r"] | None = None,
 ) -> tuple[Float[Tensor, "r 6"], int]:
-    """What `kernels.volume.VolumeKernels` computes, and how many samples were marched."""
+    """What `kernels.volume.VolumeKernels` computes, and how many samples were marched.
+
+    Args:
+        times: when the rays look, for a field of space and time.
+    """
     field = renderer.field
     by_torch = plain(origins)
     march = march_reference if by_torch else march_packed
@@ -37,9 +42,10 @@ def render_packed(
     density = None
     if not by_torch and len(samples.t):
         with torch.no_grad():
-            density = field.density_at(samples.u)
+            u = field.at(samples.u, None if times is None else times[samples.ray])
+            density = field.density_at(u)
     out = shade(
         field, origins, directions, ray_features, samples, density, renderer.stop,
-        renderer.gradient_near,
+        renderer.gradient_near, times,
     )  # fmt: skip
     return out, len(samples.t)

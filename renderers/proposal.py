@@ -12,6 +12,7 @@ field has; the field learns from the pictures alone (mip-NeRF 360; Barron et al.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -107,7 +108,7 @@ class ProposalRenderer(nn.Module):
             )
         self.field = field
         self.proposals = nn.ModuleList(
-            density_field(field.domain, proposal, generator)
+            density_field(field.domain, proposal, generator, in_dim=field.backbone.in_dim)
             if isinstance(proposal, int)
             else proposal
             for proposal in proposals
@@ -150,13 +151,16 @@ class ProposalRenderer(nn.Module):
         """
         dtype = self.field.decoder.trunk.dtype
         origins, directions = rays.origins.to(dtype), rays.directions.to(dtype)
+        times = self.field.times(rays.times)
+        times = None if times is None else times.to(dtype)
         learns = generator is not None and torch.is_grad_enabled() and self.due
         domain = self.field.domain
         spans = ray_spans(origins, directions, domain.bounds, domain.code, self.near, self.far)
-        edges, seen = self.propose(origins, directions, spans, generator, learns)
+        edges, seen = self.propose(origins, directions, spans, generator, learns, times)
         t = distances(edges, spans, self.spacing)
         ray_features = self.field.decoder.ray_features(directions, appearance)
-        out, n_samples, density = self._shade(origins, directions, ray_features, t, learns)
+        rays_of = (origins, directions, ray_features)
+        out, n_samples, density = self._shade(*rays_of, t, learns, times)
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
             rgb = rgb + (1 - opacity)[:, None] * background
@@ -178,6 +182,7 @@ class ProposalRenderer(nn.Module):
         spans: Float[Tensor, "r 2"],
         generator: torch.Generator | None = None,
         learns: bool = False,
+        times: Float[Tensor, " r"] | None = None,
     ) -> tuple[Float[Tensor, "r k+1"], list[Histogram]]:
         """Where to take the final samples.
 
@@ -186,6 +191,7 @@ class ProposalRenderer(nn.Module):
             spans: the ends of the rays, world units.
             generator: as in `forward`.
             learns: whether weights get a gradient to their proposals.
+            times: when the rays look, for a field of space and time.
 
         Returns:
             edges of the final intervals in s, and what each proposal saw.
@@ -203,7 +209,8 @@ class ProposalRenderer(nn.Module):
             t = distances(edges, spans, self.spacing)
             samples = place(t, origins, directions, domain.bounds, domain.code)
             with torch.set_grad_enabled(learns):
-                density = trained_density(proposal, samples.u).view(r, t.shape[1] - 1)
+                u = proposal.at(samples.u, None if times is None else times[samples.ray])
+                density = trained_density(proposal, u).view(r, t.shape[1] - 1)
                 weights = ray_weights(density, t.diff(dim=-1))
             seen.append(Histogram(edges, weights))
             edges = resample(edges, weights, shift, k, power, self.padding)
@@ -231,6 +238,7 @@ class ProposalRenderer(nn.Module):
         ray_features: Float[Tensor, "r q"],
         t: Float[Tensor, "r k+1"],
         learns: bool,
+        times: Float[Tensor, " r"] | None,
     ) -> tuple[Float[Tensor, "r 6"], int, Tensor | None]:
         """What `kernels.volume` computes, how many samples, and if `learns` their density."""
         field = self.field
@@ -238,11 +246,12 @@ class ProposalRenderer(nn.Module):
         if learns or not fused:
             samples = place(t, origins, directions, field.domain.bounds, field.domain.code)
             with torch.no_grad():
-                density = field.density_at(samples.u)
+                u = field.at(samples.u, None if times is None else times[samples.ray])
+                density = field.density_at(u)
         if not fused:
             out = shade(
                 field, origins, directions, ray_features, samples, density, self.stop,
-                self.gradient_near,
+                self.gradient_near, times,
             )  # fmt: skip
             return out, len(samples.t), density
         kernels = field.kernels
@@ -253,6 +262,7 @@ class ProposalRenderer(nn.Module):
         out, n_samples = self._listed(
             origins, directions, ray_features, field.params, t, field.domain.bounds,
             field.domain.code, np.array(settings, t.numpy().dtype),
+            None if times is None else times.numpy(),
         )  # fmt: skip
         return out, n_samples, density
 
@@ -289,7 +299,7 @@ class ProposalRenderer(nn.Module):
             lower, upper = self.field.domain.bounds
             outside = ((x - lower) / (upper - lower) * 2 - 1).abs().amax(dim=-1).clamp(min=1.0)
             width = (upper - lower).amax() / CELLS * outside.square()
-        return density_normals(self.field.density, x, width)
+        return density_normals(partial(self.field.density, times=rays.times), x, width)
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser: the field's, then the proposals'."""

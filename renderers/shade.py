@@ -23,6 +23,7 @@ def shade(
     density: Float[Tensor, " n"] | None = None,
     stop: float = 0.0,
     gradient_near: float = 0.0,
+    times: Float[Tensor, " r"] | None = None,
 ) -> Float[Tensor, "r 6"]:
     """Rays' rgb, opacity, sum of weight times distance and distortion; see `kernels.render`.
 
@@ -31,6 +32,7 @@ def shade(
         density: at the samples, where it is known: those behind an opaque surface are left out.
         stop: transmittance below which a ray ends.
         gradient_near: distance below which gradients are scaled by (t / distance)^2; 0 for off.
+        times: when the rays look, for a field of space and time.
     """
     by_torch = plain(samples.t)
     if density is not None and not by_torch and stop > 0:
@@ -40,6 +42,7 @@ def shade(
         u = field.domain.to_unit(
             origins[samples.ray] + samples.t[:, None] * directions[samples.ray]
         )
+    u = field.at(u, None if times is None else times[samples.ray])
     density, geometry = field.decoder.density(field.backbone(u))
     rgb = field.decoder.color_of(geometry, ray_features[samples.ray])
     if gradient_near > 0:

@@ -10,6 +10,8 @@ give the same picture and the same gradients, to rounding.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ from polyfield.renderers.packed import render_packed
 from polyfield.renderers.render import Render
 
 CHUNK = 1 << 16  # rays a call when rendering whole images
+WARMUP_LOOKS, LOOKS = 4, 2  # times at which occupancy looks at a cell of a scene that moves
 
 
 class VolumeRenderer(nn.Module):
@@ -120,6 +123,8 @@ class VolumeRenderer(nn.Module):
         if generator is not None:
             jitter = torch.rand(r, generator=generator, dtype=dtype)
         ray_features = self.field.decoder.ray_features(directions, appearance)
+        times = self.field.times(rays.times)
+        times = None if times is None else times.to(dtype)
         share = self.fine if generator is None else 1.0
         geometry = self.geometry(jitter.numpy().dtype, share)
         if self.fused:
@@ -135,10 +140,11 @@ class VolumeRenderer(nn.Module):
                 geometry,
                 np.array(settings, number),
                 jitter.numpy(),
+                None if times is None else times.numpy(),
             )
         else:
             out, n_samples = render_packed(
-                self, origins, directions, ray_features, jitter, geometry
+                self, origins, directions, ray_features, jitter, geometry, times
             )
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
@@ -157,8 +163,26 @@ class VolumeRenderer(nn.Module):
     @torch.no_grad()
     def update(self, step: int, generator: torch.Generator | None = None) -> None:
         """Before training step `step`: refresh the occupancy when due."""
-        if self.occupancy.due(step):
-            self.occupancy.update(step, self.field.density, self.step_size, generator)
+        if not self.occupancy.due(step):
+            return
+        density: Callable[[Tensor], Tensor] = self.field.density
+        if self.field.moves:
+            looks = WARMUP_LOOKS if step < self.occupancy.warmup else LOOKS
+            density = partial(self._densest, looks=looks, generator=generator)
+        self.occupancy.update(step, density, self.step_size, generator)
+
+    def _densest(
+        self, x: Float[Tensor, "n 3"], looks: int, generator: torch.Generator | None
+    ) -> Float[Tensor, " n"]:
+        """The largest of the densities at random times, one in each of `looks` parts of the time.
+
+        So what is occupied at any time comes to be occupied in the grid, which knows no time.
+        """
+        seen = []
+        for look in range(looks):
+            share = torch.rand(len(x), generator=generator, device=x.device)
+            seen.append(self.field.density(x, (look + share) / looks))
+        return torch.stack(seen).amax(dim=0)
 
     def image(
         self,
@@ -183,7 +207,7 @@ class VolumeRenderer(nn.Module):
         """
         x = rays.origins + depth[:, None] * rays.directions
         width = self.step_size(x) if eps is None else x.new_full((len(x),), eps)
-        return density_normals(self.field.density, x, width)
+        return density_normals(partial(self.field.density, times=rays.times), x, width)
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""

@@ -5,6 +5,8 @@ Letters: n images, r rays, a numbers of an appearance code.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -52,11 +54,10 @@ class PoseRefinement(nn.Module):
         """The rays of the moved cameras, differentiable in their motions."""
         assert rays.camera_index is not None, "rays must know their camera"
         rotation = rotation_from_axis_angle(self.rotations[rays.camera_index])
-        return Rays(
+        return replace(
+            rays,
             origins=rays.origins + self.translations[rays.camera_index],
             directions=(rotation @ rays.directions[:, :, None])[:, :, 0],
-            camera_index=rays.camera_index,
-            axis_cosine=rays.axis_cosine,
         )
 
 

@@ -340,10 +340,12 @@ def concatenate(first: Rays, second: Rays) -> Rays:
     """Rays one after the other; the axis cosine is lost."""
     assert first.camera_index is not None, "rays must know their camera"
     assert second.camera_index is not None, "rays must know their camera"
+    times = [part.times for part in (first, second) if part.times is not None]
     return Rays(
         torch.cat([first.origins, second.origins]),
         torch.cat([first.directions, second.directions]),
         torch.cat([first.camera_index, second.camera_index]),
+        times=torch.cat(times) if times else None,
     )
 
 

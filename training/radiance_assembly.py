@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
 from polyfield.renderers.occupancy import OccupancyGrid
@@ -56,11 +57,12 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         trust=trust,
         field="field",
         offers={
-            "in_dim": 3,
+            **scene_defaults.time(scene),
             **scene_defaults.finest(scene),
             **scene_defaults.tables(config.get("trainer") or {}),
         },
     )
+    _check_time(backbone, scene)
     code_dim = (config.get("task") or {}).get("appearance", 0)
     decoder = make(
         configuration_node(config, "decoder"),
@@ -82,6 +84,19 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         offers={"occupancy": occupancy, **scene_defaults.sampling(scene)},
         required={"field": field},
     )
+
+
+def _check_time(backbone: Any, scene: Scene) -> None:
+    """Refuse a field that stands still for data that moves, and the reverse."""
+    wanted = scene_defaults.time(scene)["in_dim"]
+    if backbone.in_dim == wanted:
+        return
+    reason = "the data has times" if wanted == 4 else "the data has no times"
+    hint = "dataset.times=ignore trains a field that stands still" if wanted == 4 else None
+    raise InputError(
+        file=scene.path, field="field.in_dim", found=backbone.in_dim,
+        expected=f"{wanted}, as {reason}", hint=hint,
+    )  # fmt: skip
 
 
 def build_domain(config: Config, scene: Scene) -> Domain:

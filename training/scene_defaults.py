@@ -15,6 +15,7 @@ import torch
 from polyfield.datasets.scene import Scene
 
 STEPS_ACROSS = 256  # most marching steps along an edge of the domain's box
+MOMENTS = (4, 256)  # vertices along time, at least and at most
 CELLS = (128, 2048)  # cells along an edge of the box, at least and at most
 FOOTPRINTS_A_STEP = 1.25
 CELLS_A_FOOTPRINT = 1.25
@@ -52,6 +53,19 @@ def finest(scene: Scene) -> dict[str, int]:
     least, most = CELLS
     cells = CELLS_A_FOOTPRINT * edge(scene) / max(footprint(scene), 1e-9 * edge(scene))
     return {"max_resolution": int(min(max(cells, least), most))}
+
+
+def time(scene: Scene) -> dict[str, int]:
+    """Coordinates of a scene, and vertices along time where there is one.
+
+    Half as many as there are moments in the training photos (K-Planes' rule), so that what one of
+    them shows is seen in others too.
+    """
+    if scene.times is None:
+        return {"in_dim": 3}
+    least, most = MOMENTS
+    moments = len(scene.times[scene.splits["train"]].unique())
+    return {"in_dim": 4, "time_resolution": min(max(moments // 2, least), most)}
 
 
 def tables(budget: Mapping[str, Any]) -> dict[str, int]:

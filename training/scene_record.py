@@ -94,6 +94,7 @@ def check_same_scene(scene: Scene, recorded: Scene) -> None:
         if parts[0].get(name, []) != parts[1].get(name, []):
             found = f"another {len(parts[0].get(name, []))} images"
             _changed(scene, f"split {name}", found, f"the {len(parts[1].get(name, []))} there were")
+    _check_same_times(scene, recorded, names[0])
     for key in ("bounds", "source_from_world"):
         now, then = (getattr(side, key).double() for side in (scene, recorded))
         if not torch.allclose(now, then, rtol=SAME, atol=SAME):
@@ -102,6 +103,18 @@ def check_same_scene(scene: Scene, recorded: Scene) -> None:
         now, then = getattr(scene, key), getattr(recorded, key)
         if now != then:
             _changed(scene, key, now, str(then))
+
+
+def _check_same_times(scene: Scene, recorded: Scene, names: list[str]) -> None:
+    now, then = scene.times, recorded.times
+    if now is None or then is None:
+        if now is not then:
+            found, expected = ("none" if t is None else "one of each image" for t in (now, then))
+            _changed(scene, "times", found, expected)
+        return
+    apart = (now - then).abs()
+    if float(apart.max()) > SAME:
+        _changed(scene, f"time of {names[int(apart.argmax())]}", "another", "that of the training")
 
 
 def _changed(scene: Scene, field: str, found: str, expected: str) -> NoReturn:

@@ -20,10 +20,15 @@ class SparsePoints:
         origins: [v, 3] where the cameras stand, world.
         points: [v, 3] what they saw.
         images: [v] which images these are.
+        times: [n] of all images, where the scene moves.
     """
 
     def __init__(
-        self, origins: Float[Tensor, "v 3"], points: Float[Tensor, "v 3"], images: Int[Tensor, " v"]
+        self,
+        origins: Float[Tensor, "v 3"],
+        points: Float[Tensor, "v 3"],
+        images: Int[Tensor, " v"],
+        times: Float[Tensor, " n"] | None = None,
     ) -> None:
         rays = points - origins
         distances = torch.linalg.vector_norm(rays, dim=-1)
@@ -31,6 +36,7 @@ class SparsePoints:
         self.origins, self.images = origins[seen].float(), images[seen]
         self.directions = (rays[seen] / distances[seen, None]).float()
         self.distances = distances[seen].float()
+        self.times = None if times is None else times[self.images].float()
 
     @classmethod
     def of(cls, scene: Scene) -> SparsePoints | None:
@@ -41,7 +47,8 @@ class SparsePoints:
         point, image = scene.point_views[trained].unbind(dim=1)
         if len(point) == 0:
             return None
-        return cls(scene.cameras.positions[image], scene.points[point].double(), image)
+        points = scene.points[point].double()
+        return cls(scene.cameras.positions[image], points, image, scene.times)
 
     def __len__(self) -> int:
         return len(self.distances)
@@ -49,5 +56,6 @@ class SparsePoints:
     def sample(self, n_rays: int, generator: torch.Generator) -> tuple[Rays, Float[Tensor, " r"]]:
         """Rays through points, and the distances at which these lie."""
         which = torch.randint(len(self), (n_rays,), generator=generator)
-        rays = Rays(self.origins[which], self.directions[which], self.images[which])
+        times = None if self.times is None else self.times[which]
+        rays = Rays(self.origins[which], self.directions[which], self.images[which], times=times)
         return rays, self.distances[which]

@@ -34,6 +34,7 @@ from polyfield.fields.rotations import Rotations
 
 LEAST = 4  # vertices of a factor that is coarse at first
 WIDTHS = (16, 8, 4, 2, 1)  # features of a part: as wide as a vector register
+TIME_RESOLUTION = 64  # of K-Planes, where nobody says
 FEATURE = 0.1  # deviation of a feature at first, where contractions make it
 Axes = tuple[int, ...]
 
@@ -47,6 +48,7 @@ class CP(FactoredGrid):
             transforms together.
         transforms: t; reach: see `Rotations`.
         deviation: of the initial values.
+        time_resolution: vertices along the fourth coordinate; None: as many as along the others.
         in_dim: coordinates, 1 to 4.
         more: see `FactoredGrid`.
     """
@@ -59,16 +61,20 @@ class CP(FactoredGrid):
         transforms: int = 0,
         reach: float = 1.0,
         deviation: float = 0.2,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
     ) -> None:
         lines = [tuple((a,) for a in range(in_dim))]
         super().__init__(
-            **_composed(lines, resolution, density, color, transforms, reach, in_dim, generator),
+            **_composed(
+                lines, resolution, density, color, transforms, reach, in_dim, generator,
+                time_resolution=time_resolution,
+            ),
             initial=_normal(deviation),
             **more,
-        )
+        )  # fmt: skip
 
 
 class VM(FactoredGrid):
@@ -80,6 +86,7 @@ class VM(FactoredGrid):
             and transforms together.
         transforms: t; reach: see `Rotations`.
         deviation: of the initial values.
+        time_resolution: vertices along the fourth coordinate; None: as many as along the others.
         in_dim: coordinates, 2 to 4.
         more: see `FactoredGrid`.
     """
@@ -92,6 +99,7 @@ class VM(FactoredGrid):
         transforms: int = 0,
         reach: float = 1.0,
         deviation: float = 0.1,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
@@ -103,10 +111,13 @@ class VM(FactoredGrid):
             if in_dim < 4 or 0 in plane  # each pair of complementary planes once
         ]
         super().__init__(
-            **_composed(pairs, resolution, density, color, transforms, reach, in_dim, generator),
+            **_composed(
+                pairs, resolution, density, color, transforms, reach, in_dim, generator,
+                time_resolution=time_resolution,
+            ),
             initial=_normal(deviation),
             **more,
-        )
+        )  # fmt: skip
 
 
 class KPlanes(FactoredGrid):
@@ -115,7 +126,7 @@ class KPlanes(FactoredGrid):
     Args:
         resolution: vertices along an axis of space, a number for each level.
         channels: features of all levels and transforms together.
-        time_resolution: vertices along the fourth coordinate, at every level.
+        time_resolution: vertices along the fourth coordinate, at every level; None: 64.
         transforms: t; reach: see `Rotations`.
         in_dim: coordinates, 2 to 4. Planes of space begin in [0.1, 0.5], those with time at 1, so
             that a scene that stands still is where learning starts.
@@ -126,7 +137,7 @@ class KPlanes(FactoredGrid):
         self,
         resolution: int | Sequence[int] = (64, 128, 256),
         channels: int = 48,
-        time_resolution: int = 64,
+        time_resolution: int | None = None,
         transforms: int = 0,
         reach: float = 1.0,
         in_dim: int = 3,
@@ -134,6 +145,8 @@ class KPlanes(FactoredGrid):
         **more: Any,
     ) -> None:
         planes = [tuple(_planes(in_dim, "K-Planes"))]
+        if time_resolution is None:
+            time_resolution = TIME_RESOLUTION
         composed = _composed(
             planes, resolution, 0, channels, transforms, reach, in_dim, generator,
             key="channels", time_resolution=time_resolution,
@@ -157,6 +170,7 @@ class TriPlane(FactoredGrid):
         channels: features of all levels and transforms together.
         transforms: t; reach: see `Rotations`.
         deviation: of the initial values.
+        time_resolution: vertices along the fourth coordinate; None: as many as along the others.
         in_dim: coordinates, 2 to 4.
         more: see `FactoredGrid`.
     """
@@ -168,6 +182,7 @@ class TriPlane(FactoredGrid):
         transforms: int = 0,
         reach: float = 1.0,
         deviation: float = 0.1,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
@@ -176,7 +191,7 @@ class TriPlane(FactoredGrid):
         super().__init__(
             **_composed(
                 planes, resolution, 0, channels, transforms, reach, in_dim, generator,
-                key="channels", reduction="sum",
+                key="channels", reduction="sum", time_resolution=time_resolution,
             ),
             initial=_normal(deviation),
             **more,
@@ -191,6 +206,7 @@ class TT(FactoredGrid):
         rank: r, of the matrices.
         channels: features of all transforms together.
         transforms: t; reach: see `Rotations`.
+        time_resolution: vertices along the fourth coordinate; None: as many as along the others.
         in_dim: coordinates, 2 to 4.
         more: see `FactoredGrid`.
     """
@@ -202,6 +218,7 @@ class TT(FactoredGrid):
         channels: int = 32,
         transforms: int = 0,
         reach: float = 1.0,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
@@ -210,7 +227,7 @@ class TT(FactoredGrid):
         deviation = (FEATURE / rank ** ((in_dim - 1) / 2)) ** (1 / in_dim) if rank > 0 else 0.0
         super().__init__(
             **_contracted(tensor_trains, resolution, rank, channels, transforms, reach, in_dim,
-                          generator),
+                          generator, time_resolution),
             initial=_normal(deviation),
             **more,
         )  # fmt: skip
@@ -224,6 +241,7 @@ class Tucker(FactoredGrid):
         rank: r, of the lines and of the core along each axis.
         channels: features of all transforms together.
         transforms: t; reach: see `Rotations`.
+        time_resolution: vertices along the fourth coordinate; None: as many as along the others.
         in_dim: coordinates, 2 to 4.
         more: see `FactoredGrid`.
     """
@@ -235,6 +253,7 @@ class Tucker(FactoredGrid):
         channels: int = 32,
         transforms: int = 0,
         reach: float = 1.0,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
@@ -250,7 +269,7 @@ class Tucker(FactoredGrid):
 
         super().__init__(
             **_contracted(tuckers, resolution, rank, channels, transforms, reach, in_dim,
-                          generator),
+                          generator, time_resolution),
             initial=initial,
             **more,
         )  # fmt: skip
@@ -265,6 +284,7 @@ def _contracted(
     reach: float,
     in_dim: int,
     generator: torch.Generator | None,
+    time_resolution: int | None,
 ) -> dict[str, Any]:
     """The arguments of `FactoredGrid` for lines that are contracted.
 
@@ -286,7 +306,8 @@ def _contracted(
 
     def made(share: float) -> Layout:
         count = max(round(resolution * share), min(LEAST, resolution))
-        return layout([count] * in_dim, frames, rank, features)
+        counts = [_count(axis, count, time_resolution) for axis in range(in_dim)]
+        return layout(counts, frames, rank, features)
 
     return {
         "layout": made,

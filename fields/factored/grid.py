@@ -2,9 +2,7 @@
 
 Letters: n points, d coordinates, c features, F features of a part, t rotations, p parameters.
 
-Penalties are those of the papers: TV, the mean squared difference of neighbours (TensoRF,
-K-Planes); L1, the mean magnitude (TensoRF on density); group sparsity, the root mean square of each
-factor (TILTED's "l12").
+Penalties are those of the papers, in `penalties`.
 """
 
 from __future__ import annotations
@@ -19,7 +17,8 @@ from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.backbone import Backbone, Replacement
-from polyfield.fields.factored.layout import Factor, Layout, Place
+from polyfield.fields.factored.layout import Factor, Layout
+from polyfield.fields.factored.penalties import motion, time_roughness, total_variation
 from polyfield.fields.rotations import Rotations
 from polyfield.kernels.encode import EncoderKernels
 
@@ -39,6 +38,8 @@ class FactoredGrid(Backbone):
         coarse: share of the full resolution to begin with.
         upsample: shares of the training at which resolution rises, evenly in its logarithm.
         tv, l1, sparsity: weights of the penalties.
+        time_smooth, still: weights of the penalties of factors that hold time, for fields of four
+            coordinates, the last of which is time.
         density_parts: parts that alone the density needs, where it is their sum.
         rotation_lr: learning rate of the rotations relative to the optimiser's; 0: they are fixed.
         rotation_hold, rotation_end: shares of the training until which they learn at that rate, and
@@ -58,6 +59,8 @@ class FactoredGrid(Backbone):
         tv: float = 0.0,
         l1: float = 0.0,
         sparsity: float = 0.0,
+        time_smooth: float = 0.0,
+        still: float = 0.0,
         density_parts: int | None = None,
         rotation_lr: float = 0.5,
         rotation_hold: float = 0.2,
@@ -75,9 +78,13 @@ class FactoredGrid(Backbone):
                 )
         self.layout, self.density_parts = made, density_parts
         self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity}
+        self.weights.update(time_smooth=time_smooth, still=still)
         for name, weight in self.weights.items():
             if weight < 0:
                 raise InputError(field=f"field.{name}", found=weight, expected="0 or more")
+            if weight and name in ("time_smooth", "still") and in_dim < 4:
+                expected = "0, or data with times"
+                raise InputError(field=f"field.{name}", found=weight, expected=expected)
         self.risen = 0
         values = [
             initial((place.factor.vertices, place.width), place.factor, generator).reshape(-1)
@@ -162,6 +169,10 @@ class FactoredGrid(Backbone):
         if self.weights["sparsity"]:
             sizes = torch.stack([(values.square().mean() + TINY).sqrt() for _, values in views])
             total = total + self.weights["sparsity"] * sizes.mean()
+        if self.weights["time_smooth"]:
+            total = total + self.weights["time_smooth"] * time_roughness(views)
+        if self.weights["still"]:
+            total = total + self.weights["still"] * motion(views)
         return total
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -176,15 +187,6 @@ class FactoredGrid(Backbone):
             group = {"params": [self.rotations.delta], "name": "rotations", "sparse": False}
             groups.append({**group, "lr_scale": rate, "hold": hold, "end": end})
         return groups
-
-
-def total_variation(views: Sequence[tuple[Place, Tensor]]) -> Tensor:
-    """The mean, over factors and their axes, of the mean squared difference between neighbours."""
-    terms = []
-    for place, values in views:
-        for axis in range(len(place.factor.axes)):
-            terms.append(values.diff(dim=axis).square().mean())
-    return torch.stack(terms).mean()
 
 
 def _check_schedule(coarse: float, upsample: Sequence[float], hold: float, end: float) -> None:

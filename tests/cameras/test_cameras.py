@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,25 @@ def test_selection_and_concatenation(poses: torch.Tensor) -> None:
     assert len(many[1:]) == 2
     with pytest.raises(IndexError):
         many[3]
+
+
+def test_times_go_with_their_cameras_and_rays() -> None:
+    camera = _one_camera(Model.PINHOLE)
+    early, late = (replace(camera, times=torch.tensor([time])) for time in (0.25, 0.75))
+    both = concatenate([early, late])
+    assert both.times is not None
+    assert both.times.tolist() == [0.25, 0.75]
+    assert both[1].times.tolist() == both.scaled(0.5)[-1].times.tolist() == [0.75]  # type: ignore[union-attr]
+    rays = both.rays(torch.tensor([1, 0, 1]), torch.zeros(3, 2))
+    assert rays.times is not None
+    assert rays.times.tolist() == [0.75, 0.25, 0.75]
+    assert rays[1:].times.tolist() == rays.to("cpu")[1:].times.tolist() == [0.25, 0.75]  # type: ignore[union-attr]
+    assert camera.image_rays(0)[:2].times is None
+    with pytest.raises(InputError, match="times: found 1 of 2"):
+        concatenate([camera, late])
+    for bad in ([1.5], [float("nan")], [0.1, 0.2]):
+        with pytest.raises(InputError, match="times"):
+            replace(camera, times=torch.tensor(bad))
 
 
 def test_no_rays_and_no_points() -> None:

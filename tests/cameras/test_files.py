@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,22 @@ def test_what_is_saved_is_loaded(tmp_path: Path, poses: torch.Tensor) -> None:
     again = load_cameras(tmp_path / "cameras.json")
     for name in ("world_from_camera", "intrinsics", "distortion", "model", "size"):
         assert torch.equal(getattr(again, name), getattr(cameras, name))
+
+
+def test_times_are_saved_where_there_are_any(tmp_path: Path) -> None:
+    cameras = cameras_from_dict([_entry(), _entry()])
+    assert cameras.times is None
+    assert "time" not in cameras.to_dict()[0]
+    save_cameras(tmp_path / "cameras.json", replace(cameras, times=torch.tensor([0.1, 1.0])))
+    again = load_cameras(tmp_path / "cameras.json")
+    assert again.times is not None
+    torch.testing.assert_close(again.times, torch.tensor([0.1, 1.0]).double())
+
+
+@pytest.mark.parametrize("time", [None, 1.5, "noon", True, float("nan")])
+def test_a_time_that_cannot_be_is_named(time: object) -> None:
+    with pytest.raises(InputError, match=r"camera 1: time: found .* between 0 and 1"):
+        cameras_from_dict([{**_entry(), "time": 0.5}, {**_entry(), "time": time}])
 
 
 def test_only_pose_intrinsics_and_size_are_needed() -> None:

@@ -13,6 +13,8 @@ from polyfield.cameras.rays import Rays
 from polyfield.datasets.procedural import (
     CONTENT_RADIUS,
     FLOOR,
+    REACH,
+    TARGET,
     procedural_scene,
     procedural_shapes,
     procedural_truth,
@@ -255,3 +257,31 @@ def test_views_look_down_from_all_around(scene: Scene) -> None:
     assert (cameras.world_from_camera[:, 2, 1] < 0).all()
     around = torch.atan2(cameras.positions[:5, 1], cameras.positions[:5, 0]).sort().values
     assert around.diff().max() < 2.2
+
+
+def test_the_moving_scene_shows_each_image_at_its_own_time() -> None:
+    scene = procedural_scene(n_train=6, n_test=3, size=24, moving=True)
+    assert scene.times is not None
+    for part in scene.splits.values():
+        expected = (torch.arange(len(part)).double() + 0.5) / len(part)
+        torch.testing.assert_close(scene.times[part].sort().values, expected)
+    assert scene.depths is not None
+    for i in (0, 7):
+        rays = scene.cameras.image_rays(i)
+        distance, _ = trace(procedural_shapes(float(scene.times[i])), rays)
+        assert rays.axis_cosine is not None
+        depth = (distance * rays.axis_cosine).view(24, 24).numpy()
+        assert np.array_equal(scene.depths[i][..., 0], depth)
+    still = procedural_scene(n_train=6, n_test=3, size=24)
+    assert torch.equal(still.cameras.world_from_camera, scene.cameras.world_from_camera)
+    assert not np.array_equal(still.images[0], scene.images[0])
+    with pytest.raises(InputError, match="stands still"):
+        procedural_truth(scene)
+
+
+@pytest.mark.parametrize("t", np.linspace(0, 1, 9))
+def test_what_moves_stays_within_the_ball_that_cameras_see(t: float) -> None:
+    shapes = procedural_shapes(float(t))
+    reach = np.linalg.norm(shapes.frame[:, :, 3] - np.array(TARGET), axis=1) + shapes.reach
+    assert reach.max() <= REACH
+    assert (np.abs(shapes.frame[:, :, 3]) + shapes.reach[:, None]).max() < 1.0

@@ -69,6 +69,19 @@ def test_a_time_plane_begins_at_one() -> None:
 
 
 @pytest.mark.parametrize(("family", "arguments"), FAMILIES)
+def test_time_may_have_a_resolution_of_its_own(family: Any, arguments: dict[str, Any]) -> None:
+    arguments = arguments | ({"density": 3} if family is VM else {})
+    grid = family(resolution=8, time_resolution=5, in_dim=4, **arguments)
+    for place in grid.layout.places:
+        assert place.factor.counts == tuple(5 if axis == 3 else 8 for axis in place.factor.axes)
+
+
+def test_what_has_no_plane_of_space_and_time_cannot_be_held_still() -> None:
+    with pytest.raises(InputError, match=r"field\.still"):
+        CP(resolution=4, in_dim=4, still=1.0).regularization()
+
+
+@pytest.mark.parametrize(("family", "arguments"), FAMILIES)
 def test_growing_keeps_what_is_seen_where_vertices_stay(
     family: Any, arguments: dict[str, Any]
 ) -> None:
@@ -126,6 +139,28 @@ def test_penalties_are_those_of_their_definitions() -> None:
     assert float(slope.regularization().detach()) == pytest.approx((3 + 3) / 9)
 
 
+def test_penalties_of_time_are_those_of_their_definitions() -> None:
+    """Planes that rise evenly with time are smooth; parabolas are rough; all at 1 stand still."""
+    smooth = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=3.0)
+    assert float(smooth.regularization().detach()) == 0.0
+    time = torch.arange(5.0)
+    for shape, roughness in ((1 + time, 0.0), (time.square(), 3.0 * 2**2)):
+        with torch.no_grad():
+            for place in smooth.layout.places:
+                if 3 in place.factor.axes:
+                    place.view(smooth.table).copy_(shape.view(5, 1, 1).expand(5, 4, 2))
+        assert float(smooth.regularization().detach()) == pytest.approx(roughness)
+    still = KPlanes((4,), 2, in_dim=4, time_resolution=5, still=0.5)
+    assert float(still.regularization().detach()) == 0.0
+    with torch.no_grad():
+        still.table.fill_(-2.0)
+    still.regularization().backward()
+    assert float(still.regularization().detach()) == pytest.approx(1.5)
+    for place in still.layout.places:
+        gradient = place.view(still.table.grad)  # type: ignore[arg-type]
+        assert bool(gradient.any()) == (3 in place.factor.axes)
+
+
 def test_l1_is_of_the_density_alone() -> None:
     grid = VM(resolution=4, density=3, color=3, l1=1.0)
     grid.regularization().backward()
@@ -169,6 +204,9 @@ def test_tilted_fields_are_made_of_what_they_say(family: Any, arguments: dict[st
         (VM, {"density": 0, "color": 70}, "color"),
         (KPlanes, {"channels": 0}, "channels"),
         (VM, {"coarse": 0.5}, "coarse"),
+        (KPlanes, {"still": 1e-4}, "still"),
+        (KPlanes, {"time_smooth": -1.0}, "time_smooth"),
+        (KPlanes, {"time_resolution": 1, "in_dim": 4}, "resolution"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_by_name(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,11 @@ FACTORED: dict[str, tuple[Any, dict[str, Any]]] = {
     "tucker": (Tucker, {"resolution": 7, "rank": 3, "channels": 8}),
     "tilted": (VM, {"resolution": 7, "density": 24, "color": 48, "transforms": 2}),
     "tilted_kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16, "transforms": 2}),
+    "moving": (KPlanes, {"resolution": (4, 8), "channels": 16, "time_resolution": 5, "in_dim": 4}),
+    "tilted_moving": (
+        KPlanes,
+        {"resolution": (4, 8), "channels": 16, "time_resolution": 5, "in_dim": 4, "transforms": 2},
+    ),
 }
 
 
@@ -129,7 +135,8 @@ def outcome_of(
         generator = torch.Generator().manual_seed(11)
         codes = torch.randn(len(rays), code_dim, generator=generator).to(origins).requires_grad_()
     jitter = None if seed is None else torch.Generator().manual_seed(seed)
-    render = renderer(Rays(origins, directions), generator=jitter, appearance=codes)
+    moved = replace(rays, origins=origins, directions=directions)
+    render = renderer(moved, generator=jitter, appearance=codes)
     distortion = render.extras["distortion"]
     values = {
         "rgb": render.rgb,

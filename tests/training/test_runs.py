@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.training import catalogue, durable
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.runs import create_run, open_run, read_config, write_config
-from polyfield.training.scene_record import read_scene, write_scene
+from polyfield.training.scene_record import check_same_scene, read_scene, write_scene
 
 CONFIG: dict[str, Any] = {
     "data": "photos",
@@ -259,6 +259,23 @@ def test_a_scene_is_recorded_exactly(tmp_path: Path, ball: Any) -> None:
     (tmp_path / "scene.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"scene\.json: damaged record of the scene.*splits"):
         read_scene(tmp_path)
+
+
+def test_times_are_recorded_and_compared(tmp_path: Path, ball: Any) -> None:
+    still = ball.ball_scene("none")
+    times = torch.linspace(0, 1, len(still))
+    scene = dataclasses.replace(still, cameras=dataclasses.replace(still.cameras, times=times))
+    write_scene(tmp_path, scene)
+    recorded = read_scene(tmp_path)
+    assert recorded is not None
+    assert recorded.times is not None
+    torch.testing.assert_close(recorded.times, times.double())
+    check_same_scene(scene, recorded)
+    with pytest.raises(InputError, match=r"times: .*found none, expected one of each image"):
+        check_same_scene(still, recorded)
+    moved = dataclasses.replace(scene, cameras=dataclasses.replace(scene.cameras, times=1 - times))
+    with pytest.raises(InputError, match=f"time of {scene.images.names[0]}"):
+        check_same_scene(moved, recorded)
 
 
 def test_json_is_replaced_whole_or_not_at_all(
