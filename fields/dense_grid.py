@@ -30,6 +30,7 @@ class DenseGrid(Backbone):
     Args:
         resolution: R for all axes, or one number an axis.
         channels: c, a multiple of 4; with a decoder that has no trunk the first is the density.
+        time_resolution: vertices along the fourth coordinate, where `resolution` is one number.
         in_dim: coordinates, 1 to 4.
         initial: standard deviation of the initial values.
         generator: source of the initial values.
@@ -41,13 +42,17 @@ class DenseGrid(Backbone):
         self,
         resolution: int | Sequence[int] = 96,
         channels: int = 12,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         initial: float = 1e-2,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(in_dim=in_dim, out_dim=channels)
         counts = [resolution] if isinstance(resolution, int) else list(resolution)
-        counts = counts * in_dim if len(counts) == 1 else counts
+        if len(counts) == 1:
+            counts = counts * in_dim
+            if time_resolution is not None:
+                counts[3:] = [time_resolution] * (in_dim - 3)
         if len(counts) != in_dim or any(not 2 <= n <= 1024 for n in counts):
             raise InputError(
                 field="field.resolution", found=resolution, expected=f"{in_dim} numbers, 2 to 1024"

@@ -30,6 +30,11 @@ def test_one_number_serves_every_axis() -> None:
     assert DenseGrid(7, channels=4, in_dim=4).grid.numel() == 7**4 * 4
 
 
+def test_time_may_have_a_number_of_its_own() -> None:
+    assert DenseGrid([7], channels=4, in_dim=4, time_resolution=3).counts == [7, 7, 7, 3]
+    assert DenseGrid(7, channels=4, in_dim=3, time_resolution=3).counts == [7, 7, 7]
+
+
 def test_initial_values_follow_the_generator() -> None:
     first, again = (
         DenseGrid(8, generator=torch.Generator().manual_seed(1), initial=0.2) for _ in range(2)

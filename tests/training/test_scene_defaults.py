@@ -32,6 +32,18 @@ def test_steps_and_cells_follow_the_resolution_of_photos(factor: float, ball: An
     assert cells == pytest.approx(1.25 * edge / scene_defaults.footprint(scene), abs=1)
 
 
+def test_time_has_half_as_many_vertices_as_the_photos_have_moments(ball: Any) -> None:
+    scene = ball.ball_scene()
+    assert scene_defaults.time(scene) == {"in_dim": 3}
+    trained = len(scene.splits["train"])
+    for moments, expected in ((trained, max(trained // 2, 4)), (1, 4)):
+        times = (torch.arange(len(scene)) % moments) / max(moments, 2)
+        moving = replace(scene, cameras=replace(scene.cameras, times=times))
+        found = scene_defaults.time(moving)
+        assert found["in_dim"] == 4
+        assert abs(found["time_resolution"] - expected) <= 1
+
+
 def test_both_stay_within_bounds(ball: Any) -> None:
     scene = ball.ball_scene()
     least, most = scene_defaults.CELLS
