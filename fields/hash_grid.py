@@ -31,6 +31,8 @@ class HashGrid(Backbone):
         log2_entries: binary logarithm of the entries of a hashed level.
         base_resolution: R_1, of the coarsest level.
         max_resolution: R_l, of the finest level.
+        time_resolution: of all levels along the fourth coordinate, where it is coarser than theirs;
+            None: as along the others.
         in_dim: coordinates, 1 to 4.
         generator: source of the initial values, uniform in +-1e-4.
 
@@ -44,6 +46,7 @@ class HashGrid(Backbone):
         log2_entries: int = 17,
         base_resolution: int = 16,
         max_resolution: int = 512,
+        time_resolution: int | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -56,6 +59,8 @@ class HashGrid(Backbone):
             "base_resolution": (base_resolution, 2, 1 << 16),
             "max_resolution": (max_resolution, base_resolution, 1 << 20),
         }
+        if time_resolution is not None:
+            limits["time_resolution"] = (time_resolution, 2, 1 << 20)
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise InputError(field=f"field.{name}", found=value, expected=f"{low} to {high}")
@@ -64,12 +69,15 @@ class HashGrid(Backbone):
         self.resolutions: list[int] = []
         for level in range(levels):
             scale = base_resolution * growth**level - 1.0
-            vertices = math.floor(scale + 0.5) + 2
-            entries = 1 << log2_entries
-            hashed = vertices**in_dim > entries
-            size = entries if hashed else -(-(vertices**in_dim) // 8) * 8
-            ints += [int(hashed), size, first_row, level * features, *[vertices] * in_dim]
-            floats += [scale] * in_dim + [0.5]
+            scales = [scale] * in_dim
+            if time_resolution is not None:
+                scales[3:] = [min(scale, time_resolution - 1.0)] * (in_dim - 3)
+            vertices = [math.floor(s + 0.5) + 2 for s in scales]
+            entries, cells = 1 << log2_entries, math.prod(vertices)
+            hashed = cells > entries
+            size = entries if hashed else -(-cells // 8) * 8
+            ints += [int(hashed), size, first_row, level * features, *vertices]
+            floats += [*scales, 0.5]
             first_row += size
             self.resolutions.append(math.ceil(round(scale, 6)) + 1)
         if first_row >= 1 << 32:

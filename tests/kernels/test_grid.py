@@ -80,6 +80,19 @@ def test_a_dense_grid_with_other_counts_per_axis_equals_the_reference() -> None:
     assert_twins_agree(dense_grid(), points(300, 3))
 
 
+def test_time_with_a_resolution_of_its_own_equals_the_reference() -> None:
+    """With 6 of 20 vertices along it; of the finest level a fifth of the time is linear."""
+    grid = HashGrid(4, 2, 9, base_resolution=3, max_resolution=20, time_resolution=6, in_dim=4)
+    torch.nn.init.normal_(grid.table, generator=torch.Generator().manual_seed(4))
+    grid, x = grid.double(), points(300, 4)
+    assert_twins_agree(grid, x)
+    features = []
+    for time in (0.52, 0.6, 0.68):
+        x[:, 3] = time
+        features.append(grid(x).detach()[:, -2:])
+    torch.testing.assert_close(features[0] + features[2], 2 * features[1])
+
+
 @pytest.mark.parametrize("n", [1, 255, 256, 257, 2048, 2049])
 def test_sizes_around_a_block_and_a_task(n: int) -> None:
     assert_twins_agree(hash_grid(3), points(n, 3, seed=n))
