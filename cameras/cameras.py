@@ -208,10 +208,10 @@ def concatenate(parts: list[Cameras]) -> Cameras:
     if 0 < len(times) < len(parts):
         found = f"{len(times)} of {len(parts)} parts with times"
         raise InputError(field="times", found=found, expected="all or none")
-    return Cameras(
+    whole = Cameras(
         *(
             torch.cat([getattr(part, name) for part in parts])
             for name in ("world_from_camera", "intrinsics", "distortion", "model", "size")
-        ),
-        torch.cat(times) if times else None,
+        )
     )
+    return replace(whole, times=torch.cat(times)) if times else whole

@@ -9,6 +9,7 @@ name, by default PINHOLE) and `distortion`. Where the scene moves, every entry h
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def cameras_from_dict(entries: Any, file: Path | None = None) -> Cameras:
         found = "an empty list" if entries == [] else type(entries).__name__
         raise InputError(file=file, field="cameras", found=found, expected="a list of cameras")
     rows = [_row(entry, file, f"camera {i}") for i, entry in enumerate(entries)]
-    columns = (torch.from_numpy(np.stack(column)) for column in zip(*rows))
-    return Cameras(*columns, _times(entries, file))
+    cameras = Cameras(*(torch.from_numpy(np.stack(column)) for column in zip(*rows)))
+    return replace(cameras, times=_times(entries, file))
 
 
 def _times(entries: list[dict[str, Any]], file: Path | None) -> torch.Tensor | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -44,5 +45,8 @@ class Rays:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Rays:
         """Rays of what a change makes of every column that there is."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Rays(**{name: None if x is None else change(x) for name, x in columns.items()})
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            columns[field.name] = None if column is None else change(column)
+        return Rays(**columns)

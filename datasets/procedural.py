@@ -93,8 +93,8 @@ def moment(t: float) -> Moment:
         hop=0.30 * math.sin(math.pi * t) ** 2,
         ring=(math.sin(turn), -0.4 * math.sin(turn), math.cos(turn)),
         swing=0.5 * math.sin(2 * math.pi * t),
-        plum=(0.45 - 0.9 * t, -0.78 + 0.35 * t * t),
-        sky=(0.72 * math.cos(0.9 + 1.4 * t), 0.72 * math.sin(0.9 + 1.4 * t)),
+        plum=(0.15 - 0.10 * t, -0.80 + 0.50 * t),
+        sky=(-0.80 + 0.20 * t, 0.45 * t),
     )
 
 
@@ -149,7 +149,7 @@ def _lamp(iron: int, glass: int, swing: float) -> list[Shape]:
     rods = [rod(iron, a, b, 0.020) for a, b in pairwise(bends)]
     out = np.array([0.6 * math.sin(swing), 0.8 * math.sin(swing), -math.cos(swing)])
     hook = np.array(bends[-1])
-    thread = rod(iron, hook, hook + 0.26 * out, 0.010)
+    thread = rod(iron, bends[-1], (hook + 0.26 * out).tolist(), 0.010)
     glass_at = tuple((hook + 0.35 * out).tolist())
     foot = Shape(CYLINDER, iron, (0.70, 0.20, FLOOR + 0.015), (0.10, 0.02, 0.012))
     return [*rods, thread, foot, Shape(CAPSULE, glass, glass_at, (0.10, 0.0))]
