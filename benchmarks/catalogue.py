@@ -67,6 +67,20 @@ VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
     "double": ((), 2),
 }
 
+# Signals that are learned axis by axis: data, and settings of the task.
+BY_AXES: dict[str, tuple[str | None, list[str]]] = {
+    "kodim23": ("images/kodak/kodim23.png", ["task=image"]),
+    "volume": (None, ["task=volume"]),
+    "bunny_180p": ("video/bunny_180p", ["task=video"]),
+}
+AXES_SECONDS = {"quick": 20.0, "default": 60.0, "full": 300.0}
+CONTENDERS = {
+    "network": ["field=siren"],
+    "cp": ["field=finr"],
+    "tt": ["field=finr", "field.reduction=tt", "field.channels=16"],
+    "tucker": ["field=finr", "field.reduction=tucker", "field.channels=16"],
+}
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -188,8 +202,8 @@ def tensorf() -> Cell:
 
 
 def factored(budget: str) -> list[Cell]:
-    """The suite of factored grids: data that lies straight, and askew."""
-    made = []
+    """The suite of factored grids: data that lies straight, and askew; networks along the axes."""
+    made = by_axes(budget)
     for name, (data, task, turns) in TURNED.items():
         if budget == "quick" and name != "kodim15":
             continue
@@ -208,6 +222,21 @@ def factored(budget: str) -> list[Cell]:
                 cell = f"rotation-{name}-{field}-{variant}"
                 made.append(Cell("factored", cell, "rotation", settings, data=data))
     return made
+
+
+def by_axes(budget: str) -> list[Cell]:
+    """A signal by networks along its axes, and by one network."""
+    seconds = AXES_SECONDS[budget]
+    settings = {
+        "contenders": CONTENDERS,
+        "seconds": seconds,
+        "looks": [at for at in (0.5, *LOOKS) if at < seconds],
+    }
+    return [
+        Cell("factored", f"axes-{name}", "axes", {**settings, "words": task}, data=data)
+        for name, (data, task) in BY_AXES.items()
+        if budget != "quick" or name == "kodim23"
+    ]
 
 
 def startup(budget: str) -> list[Cell]:
