@@ -56,7 +56,7 @@ def axes_rows(book: Book) -> Rows:
 SECTIONS = (
     Section(
         "Networks along the axes",
-        "A picture, a volume and a video, learned by one SIREN of all coordinates (4 layers of 256) "
+        "A picture, a volume and a video, learned by one SIREN of all coordinates (4 by 256) "
         "and by networks of single coordinates (F-INR), each for the same seconds. Last come the "
         "seconds that F-INR took to where the network ended, how many times sooner that is, and "
         "what it gained in dB at the same seconds.",

@@ -43,9 +43,7 @@ def draw_subgrid(
     return drawn
 
 
-def numbers_of(
-    counts: Sequence[int], drawn: Sequence[Int64[Tensor, " m"]]
-) -> Int64[Tensor, "*m"]:
+def numbers_of(counts: Sequence[int], drawn: Sequence[Int64[Tensor, " m"]]) -> Int64[Tensor, "*m"]:
     """The numbers of samples of a sub-grid, in the order of the whole grid's memory."""
     numbers = torch.zeros((), dtype=torch.int64)
     for count, index in zip(counts, drawn):

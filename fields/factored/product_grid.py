@@ -4,9 +4,9 @@ Letters: d axes with n_1 ... n_d coordinates, P parts of F features each, c = P 
 numbers that a linear map `mix` [c, k] makes of the features. A line factor of axis a, read at its
 coordinates, is `lines[a]` [n_a, P, w_a]:
 
-    CP      w = F                        u = sum_c mix_ck prod_a lines[a]_c
-    TT      w = r, r r ..., r F          u = the product of the matrices, as in `kernels.tensor_train`
-    Tucker  w = r, and a core [P, r^d F] u = the core contracted with all lines, `kernels.tucker`
+    CP      w = F                   u = sum_c mix_ck prod_a lines[a]_c
+    TT      w = r, r r ..., r F     u = the product of the matrices, as in `kernels.tensor_train`
+    Tucker  w = r, core [P, r^d F]  u = the core contracted with all lines, `kernels.tucker`
 
 The map is taken in before anything is as large as the grid: the grid itself costs one matrix
 product, of n_1 ... n_d k numbers with r (CP: c) terms each.
