@@ -164,7 +164,8 @@ class GridTask(PointTask):
 
         loss = mean(self.compare, values)
         with torch.no_grad():
-            psnr = -10 * mean("mse", values).log10()
+            error = loss if self.compare == "mse" else mean("mse", values)
+            psnr = -10 * error.log10()
         return self.result("signal", loss, {"psnr": psnr}, n)
 
     def _nothing_to_train_on(self) -> InputError:
