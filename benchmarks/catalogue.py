@@ -34,6 +34,7 @@ DECODERS = {
     "dense-sh": ("field=dense", "field.channels=28", "decoder.color=sh"),
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
+NETWORKS = ("siren", "finer", "wire")  # in plain torch
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
@@ -77,8 +78,8 @@ AXES_SECONDS = {"quick": 20.0, "default": 60.0, "full": 300.0}
 CONTENDERS = {
     "network": ["field=siren"],
     "cp": ["field=finr"],
-    "tt": ["field=finr", "field.reduction=tt", "field.channels=16"],
-    "tucker": ["field=finr", "field.reduction=tucker", "field.channels=16"],
+    "tt": ["field=finr", "field.reduction=tt", "field.rank=32"],
+    "tucker": ["field=finr", "field.reduction=tucker"],
 }
 
 # Seconds of training after which a run is scored.
@@ -156,8 +157,9 @@ def kernels(budget: str) -> list[Cell]:
 
 
 def field_names(budget: str) -> list[str]:
-    """The fields that a budget looks at: all choices of the configuration, but for a quick look."""
-    return [n for n in choices("field") if n != "custom" and (budget != "quick" or n in FIRST)]
+    """The fields that a budget looks at: all that run fused, but for a quick look."""
+    known = [name for name in choices("field") if name not in ("custom", *NETWORKS)]
+    return [name for name in known if budget != "quick" or name in FIRST]
 
 
 def step(name: str, words: list[str], effort: Effort) -> Cell:

@@ -42,7 +42,8 @@ from polyfield.fields.factored.products import Part, products
 from polyfield.kernels.encode import EncoderKernels
 
 REDUCTIONS = {"cp": 1, "tt": 2, "tucker": 2}  # and the fewest coordinates
-RANKS = {"tt": 16, "tucker": 12}
+CHANNELS = {"cp": 128, "tt": 16, "tucker": 16}
+RANKS = {"tt": 16, "tucker": 16}
 LINE = 0.5  # deviation of a line at first, where the reduction does not say another
 
 Reduction = Literal["cp", "tt", "tucker"]
@@ -55,8 +56,9 @@ class FInr(Backbone):
         reduction: "cp", "tt" or "tucker".
         network: see `CoordinateNetwork`, as are `hidden`, `omega`, `first_omega`, `frequencies`
             and `log2_entries`: of each coordinate's network.
-        channels: features, c; of cp the rank itself, which a linear decoder sums over.
-        rank: r, of tt and tucker; None: 16 and 12.
+        channels: features, c; of cp the rank itself, which a linear decoder sums over. None: 128
+            of cp, 16 of others.
+        rank: r, of tt and tucker; None: 16.
         density: of the features, how many are the density's own, to be summed; 0 for none.
         max_resolution: vertices of a line at points that lie anyhow (at most 65,536), and the
             finest that an encoding tells apart.
@@ -71,7 +73,7 @@ class FInr(Backbone):
         self,
         reduction: Reduction = "cp",
         network: Network = "relu",
-        channels: int = 128,
+        channels: int | None = None,
         rank: int | None = None,
         density: int = 0,
         hidden: Sequence[int] = (128, 128),
@@ -83,6 +85,7 @@ class FInr(Backbone):
         in_dim: int = 3,
         generator: torch.Generator | None = None,
     ) -> None:
+        channels = CHANNELS.get(reduction, 0) if channels is None else channels
         super().__init__(in_dim=in_dim, out_dim=channels)
         self.reduction = reduction
         self.rank = _checked(reduction, rank, in_dim, channels, density)
