@@ -30,6 +30,7 @@ from polyfield.fields.hash_grid import HashGrid
 
 NETWORKS = (*ACTIVATIONS, "hash")
 LEVELS, BASE = 16, 16  # of a hash grid, and its coarsest cells
+TABLE = 0.1  # within which its entries begin
 TABLE_RATE = 10.0  # at which its table learns, relative to the layers
 
 Network = Literal["relu", "tanh", "siren", "finer", "wire", "hash"]
@@ -85,6 +86,8 @@ class CoordinateNetwork(Backbone):
                 LEVELS, 2, log2_entries, min(BASE, max_resolution), max_resolution, in_dim,
                 generator,
             )  # fmt: skip
+            # What a product is made of must not begin at nothing.
+            nn.init.uniform_(self.encoding.table, -TABLE, TABLE, generator)
             inputs = self.encoding.out_dim
         widths = [inputs, *hidden]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()

@@ -153,7 +153,7 @@ class FInr(Backbone):
 
     @property
     def frames(self) -> Float[Tensor, "0 d d"]:
-        return self.networks[0].weights[0].new_zeros(0, self.in_dim, self.in_dim)
+        return next(self.parameters()).new_zeros(0, self.in_dim, self.in_dim)
 
     def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         assert self.kernels is not None
@@ -192,6 +192,7 @@ class FInr(Backbone):
         """The groups of all networks, and the core."""
         groups: dict[str, dict[str, Any]] = {}
         for network in self.networks:
+            assert isinstance(network, CoordinateNetwork)
             for group in network.parameter_groups():
                 groups.setdefault(group["name"], {**group, "params": []})
                 groups[group["name"]]["params"] += group["params"]

@@ -188,14 +188,16 @@ def test_a_run_goes_on_bit_by_bit(line: Callable, photo: Path, mesh: Path, task:
         assert all(np.array_equal(parts[0][name], parts[1][name]) for name in parts[0])
 
 
-@pytest.mark.parametrize("network", ["relu", "siren"])
-def test_a_picture_is_learned_axis_by_axis(line: Callable, photo: Path, network: str) -> None:
+@pytest.mark.parametrize(("network", "least"), [("relu", 20), ("siren", 25)])
+def test_a_picture_is_learned_axis_by_axis(
+    line: Callable, photo: Path, network: str, least: float
+) -> None:
     own = [f"field.network={network}", "field.channels=12", "field.hidden=[24,24]"]
     words = ["train", "task=image", f"data={photo}", "run=r", "field=finr", *own]
     status, _, err = line(*words, "trainer.max_steps=200", "task.holdout=0.1")
     assert status == 0, err
     before = scores_of("r")
-    assert before["psnr"] > 25
+    assert before["psnr"] > least
     assert line("eval", "run=r")[0] == 0
     assert scores_of("r")["psnr"] == before["psnr"]
     status, _, err = line("render", "run=r", "size=3x")

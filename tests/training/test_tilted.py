@@ -68,7 +68,8 @@ def test_a_growing_tilted_field_goes_on_bit_by_bit(picture: Path, tmp_path: Path
 
 def test_a_run_that_averages_has_the_mean_of_its_rotations(picture: Path, tmp_path: Path) -> None:
     """Neither the last ones nor where they began; and it goes on bit by bit."""
-    config = config_of(picture, "trainer.max_steps=20", "trainer.ema=0.9")
+    words = ["trainer.decay=constant", "field.rotation_hold=1.0", "field.rotation_end=1.0"]
+    config = config_of(picture, "trainer.max_steps=20", "trainer.ema=0.9", *words)
     straight = trainer_of(config, tmp_path / "straight")
     began = rotations_of(straight)
     straight.train()
