@@ -44,6 +44,7 @@ from polyfield.kernels.encode import EncoderKernels
 REDUCTIONS = {"cp": 1, "tt": 2, "tucker": 2}  # and the fewest coordinates
 CHANNELS = {"cp": 128, "tt": 16, "tucker": 16}
 RANKS = {"tt": 16, "tucker": 16}
+FIRST_OMEGA = 100.0  # of siren's first layer: one coordinate wants more than many
 LINE = 0.5  # deviation of a line at first, where the reduction does not say another
 
 Reduction = Literal["cp", "tt", "tucker"]
@@ -55,7 +56,8 @@ class FInr(Backbone):
     Args:
         reduction: "cp", "tt" or "tucker".
         network: see `CoordinateNetwork`, as are `hidden`, `omega`, `first_omega`, `frequencies`
-            and `log2_entries`: of each coordinate's network.
+            and `log2_entries`: of each coordinate's network. The first layer of siren has 100 by
+            default.
         channels: features, c; of cp the rank itself, which a linear decoder sums over. None: 128
             of cp, 16 of others.
         rank: r, of tt and tucker; None: 16.
@@ -72,7 +74,7 @@ class FInr(Backbone):
     def __init__(
         self,
         reduction: Reduction = "cp",
-        network: Network = "relu",
+        network: Network = "siren",
         channels: int | None = None,
         rank: int | None = None,
         density: int = 0,
@@ -88,9 +90,14 @@ class FInr(Backbone):
         channels = CHANNELS.get(reduction, 0) if channels is None else channels
         super().__init__(in_dim=in_dim, out_dim=channels)
         self.reduction = reduction
+        if network == "siren" and first_omega is None:
+            first_omega = FIRST_OMEGA
         self.rank = _checked(reduction, rank, in_dim, channels, density)
         widths = WIDTHS if reduction == "cp" else WIDTHS[1:]
         features = next(w for w in widths if channels % w == 0 and density % w == 0)
+        if max_resolution < 2:
+            expected = "2 or more"
+            raise InputError(field="field.max_resolution", found=max_resolution, expected=expected)
         self.layout = _layout(
             reduction, self.rank, features, channels // features, in_dim, max_resolution
         )

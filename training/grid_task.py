@@ -28,7 +28,7 @@ from polyfield.training.task import StepResult
 
 LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss}
 BATCHES = ("auto", "points", "grid")
-POINTS, SUBGRID = 1 << 14, 1 << 18  # samples a step of either kind
+POINTS, SUBGRID = 1 << 14, 1 << 16  # samples a step of either kind
 SLAB = 1 << 22  # samples that are evaluated axis by axis at once
 MOST = 1 << 20  # samples that are drawn to find a batch among
 TRIES = 64  # draws of a batch, of which one must hit a sample that counts
@@ -40,7 +40,7 @@ class GridTask(PointTask):
     Args:
         field: as many coordinates as the grid has axes, as many numbers as it has channels.
         grid: the signal.
-        batch: samples a step; None: 16,384 points, or at most 262,144 of a sub-grid.
+        batch: samples a step; None: 16,384 points, or at most 65,536 of a sub-grid.
         batches: "points", "grid" (sub-grids) or "auto": sub-grids for a field that is separable.
         holdout: share of the samples that is never trained on: PSNR is then also of those.
         loss: "mse" or "l1".

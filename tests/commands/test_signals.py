@@ -188,11 +188,14 @@ def test_a_run_goes_on_bit_by_bit(line: Callable, photo: Path, mesh: Path, task:
         assert all(np.array_equal(parts[0][name], parts[1][name]) for name in parts[0])
 
 
-@pytest.mark.parametrize(("network", "least"), [("relu", 20), ("siren", 25)])
+@pytest.mark.parametrize(
+    ("network", "least"), [(["relu"], 20), (["siren", "field.first_omega=30"], 25)]
+)
 def test_a_picture_is_learned_axis_by_axis(
-    line: Callable, photo: Path, network: str, least: float
+    line: Callable, photo: Path, network: list[str], least: float
 ) -> None:
-    own = [f"field.network={network}", "field.channels=12", "field.hidden=[24,24]"]
+    chosen, *more = network
+    own = [f"field.network={chosen}", *more, "field.channels=12", "field.hidden=[24,24]"]
     words = ["train", "task=image", f"data={photo}", "run=r", "field=finr", *own]
     status, _, err = line(*words, "trainer.max_steps=200", "task.holdout=0.1")
     assert status == 0, err

@@ -62,7 +62,7 @@ def backbone_of(name: str, generator: torch.Generator) -> Backbone:
         torch.nn.init.normal_(factored.table, std=0.7, generator=generator)
         return factored
     if name in FINR:
-        networks = {"network": "siren", "hidden": (8, 8), "max_resolution": 9}
+        networks = {"first_omega": 30.0, "hidden": (8, 8), "max_resolution": 9}
         field = FInr(generator=generator, **FINR[name], **networks)
         for network in field.networks:
             network.spread(0.9, torch.linspace(0, 1, 9)[:, None])

@@ -33,7 +33,7 @@ def waves(shape: tuple[int, ...] = (20, 30), k: int = 3) -> Grid:
 
 def field_of(d: int = 2, k: int = 3) -> SignalField:
     torch.manual_seed(0)
-    backbone = FInr("cp", "siren", channels=8, hidden=[24, 24], in_dim=d)
+    backbone = FInr("cp", "siren", 8, hidden=[24, 24], first_omega=30, in_dim=d)
     return SignalField(backbone, SignalDecoder(8, k, hidden=[]))
 
 
