@@ -34,6 +34,7 @@ DECODERS = {
     "dense-sh": ("field=dense", "field.channels=28", "decoder.color=sh"),
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
+NETWORKS = ("siren", "finer", "wire")  # in plain torch
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
@@ -65,6 +66,20 @@ VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
     "tilted-one-phase": ((TILTED,), 1),
     "tilted-two-phase": ((TILTED, "trainer.bottleneck=0.2"), 1),
     "double": ((), 2),
+}
+
+# Signals that are learned axis by axis: data, and settings of the task.
+BY_AXES: dict[str, tuple[str | None, list[str]]] = {
+    "kodim23": ("images/kodak/kodim23.png", ["task=image"]),
+    "volume": (None, ["task=volume"]),
+    "bunny_180p": ("video/bunny_180p", ["task=video"]),
+}
+AXES_SECONDS = {"quick": 20.0, "default": 60.0, "full": 300.0}
+CONTENDERS = {
+    "network": ["field=siren"],
+    "cp": ["field=finr"],
+    "tt": ["field=finr", "field.reduction=tt", "field.rank=32"],
+    "tucker": ["field=finr", "field.reduction=tucker"],
 }
 
 # Seconds of training after which a run is scored.
@@ -142,8 +157,9 @@ def kernels(budget: str) -> list[Cell]:
 
 
 def field_names(budget: str) -> list[str]:
-    """The fields that a budget looks at: all choices of the configuration, but for a quick look."""
-    return [n for n in choices("field") if n != "custom" and (budget != "quick" or n in FIRST)]
+    """The fields that a budget looks at: all that run fused, but for a quick look."""
+    known = [name for name in choices("field") if name not in ("custom", *NETWORKS)]
+    return [name for name in known if budget != "quick" or name in FIRST]
 
 
 def step(name: str, words: list[str], effort: Effort) -> Cell:
@@ -188,8 +204,8 @@ def tensorf() -> Cell:
 
 
 def factored(budget: str) -> list[Cell]:
-    """The suite of factored grids: data that lies straight, and askew."""
-    made = []
+    """The suite of factored grids: data that lies straight, and askew; networks along the axes."""
+    made = by_axes(budget)
     for name, (data, task, turns) in TURNED.items():
         if budget == "quick" and name != "kodim15":
             continue
@@ -208,6 +224,21 @@ def factored(budget: str) -> list[Cell]:
                 cell = f"rotation-{name}-{field}-{variant}"
                 made.append(Cell("factored", cell, "rotation", settings, data=data))
     return made
+
+
+def by_axes(budget: str) -> list[Cell]:
+    """A signal by networks along its axes, and by one network."""
+    seconds = AXES_SECONDS[budget]
+    settings = {
+        "contenders": CONTENDERS,
+        "seconds": seconds,
+        "looks": [at for at in (0.5, *LOOKS) if at < seconds],
+    }
+    return [
+        Cell("factored", f"axes-{name}", "axes", {**settings, "words": task}, data=data)
+        for name, (data, task) in BY_AXES.items()
+        if budget != "quick" or name == "kodim23"
+    ]
 
 
 def startup(budget: str) -> list[Cell]:

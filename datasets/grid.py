@@ -101,13 +101,24 @@ class Grid:
             counts: of samples along each axis, where the same extent is sampled more finely.
         """
         shape = tuple(self.counts if counts is None else counts)
-        extent = self.cells * np.asarray(self.counts)
         columns, rest = [], index
         for a in reversed(range(self.d)):
-            place = (rest % shape[a]).double().add_(0.5).div_(shape[a]).sub_(0.5)
-            columns.append((place * float(extent[a]) + 0.5).float())
+            columns.append(self.coordinates(a, rest % shape[a], shape[a]))
             rest = torch.div(rest, shape[a], rounding_mode="floor")
         return torch.stack(columns[::-1], dim=-1)
+
+    def coordinates(
+        self, axis: int, index: Int64[Tensor, " n"], count: int | None = None
+    ) -> Float[Tensor, " n"]:
+        """Where samples lie along an axis of the unit cube, by their number along it.
+
+        Args:
+            count: of samples along the axis, where the same extent is sampled more finely.
+        """
+        count = count or self.counts[axis]
+        extent = float(self.cells[axis]) * self.counts[axis]
+        place = index.double().add_(0.5).div_(count).sub_(0.5)
+        return (place * extent + 0.5).float()
 
     def taken(self, index: Int64[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """Samples, scaled so that low is 0 and high is 1."""

@@ -5,11 +5,13 @@ A `Backbone` maps the unit cube to features; a `RadianceField` puts a `Domain` b
 """
 
 from polyfield.fields.backbone import Backbone
+from polyfield.fields.coordinate_network import CoordinateNetwork
 from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.dense_grid import DenseGrid
 from polyfield.fields.domain import Domain
 from polyfield.fields.factored import CP, TT, VM, FactoredGrid, KPlanes, TriPlane, Tucker
 from polyfield.fields.field import RadianceField
+from polyfield.fields.finr import FInr
 from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
 from polyfield.fields.signal_decoder import SignalDecoder
@@ -20,8 +22,10 @@ __all__ = [
     "TT",
     "VM",
     "Backbone",
+    "CoordinateNetwork",
     "DenseGrid",
     "Domain",
+    "FInr",
     "FactoredGrid",
     "FrequencyEncoding",
     "HashGrid",

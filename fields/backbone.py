@@ -5,7 +5,7 @@ Letters: n points, d coordinates, c features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,6 +43,8 @@ class Backbone(nn.Module):
 
     kernels: EncoderKernels | None = None
     density_parts: int | None = None  # parts whose features the density needs; None: all of them
+    head: Sequence[int] | None = None  # hidden layers of the signal decoder that suits; None: usual
+    separable = False  # whether `on_grid` is there, and far quicker than points
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -69,6 +71,17 @@ class Backbone(nn.Module):
         if self.kernels is None or plain(x):
             return self.reference(x)
         return self.kernels(x, self.params, self.frames)
+
+    def on_grid(
+        self, axes: Sequence[Float[Tensor, " n"]], mix: Float[Tensor, "c k"]
+    ) -> Float[Tensor, "*n k"]:
+        """A linear map of the features at all combinations of coordinates, where `separable`.
+
+        Args:
+            axes: coordinates in [0, 1] along each axis.
+            mix: the map.
+        """
+        raise TypeError(f"{type(self).__name__} is not separable")
 
     def regularization(self) -> Tensor:
         """A penalty on the parameters, a scalar; none by default."""

@@ -39,6 +39,7 @@ class RadianceDecoder(nn.Module):
         shift: added to the raw density.
         summed: see `trunk`.
         code_dim: numbers of a per-image appearance code, colour networks only.
+        lr_scale: learning rate relative to the optimiser's.
         generator: source of the initial weights.
 
     The parameters are two flat vectors, the layout of `kernels.mlp`.
@@ -57,6 +58,7 @@ class RadianceDecoder(nn.Module):
         shift: float = 0.0,
         summed: int = 1,
         code_dim: int = 0,
+        lr_scale: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -87,6 +89,8 @@ class RadianceDecoder(nn.Module):
             raise InputError(
                 field="decoder.skip", found=skip, expected=f"-1 or 1 to {len(trunk or ()) + 1}"
             )
+        if not lr_scale >= 0:
+            raise InputError(field="decoder.lr_scale", found=lr_scale, expected="0 or more")
         if trunk is None and not 1 <= summed <= in_dim:
             raise InputError(
                 field="decoder.summed",
@@ -96,7 +100,7 @@ class RadianceDecoder(nn.Module):
             )
         self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
         self.activation, self._shift, self.code_dim = activation, float(shift), code_dim
-        self.harmonics = (sh_degree + 1) ** 2
+        self.harmonics, self.lr_scale = (sh_degree + 1) ** 2, lr_scale
         self.summed = 0 if trunk is not None else summed
         if color == "sh":
             geometry = 3 * self.harmonics
@@ -192,7 +196,8 @@ class RadianceDecoder(nn.Module):
         params = [p for p in (self.trunk, self.color) if p.numel()]
         if not params:
             return []
-        return [{"params": params, "name": "decoder", "lr_scale": 1.0, "sparse": False}]
+        group = {"params": params, "name": "decoder", "sparse": False}
+        return [{**group, "lr_scale": self.lr_scale}]
 
 
 class _TruncatedExp(torch.autograd.Function):

@@ -9,6 +9,8 @@ moments live in one space all along and R stays a rotation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -91,6 +93,22 @@ class Rotations(nn.Module):
         gram = turned.transpose(1, 2) @ turned
         self.base.copy_(turned @ (1.5 * torch.eye(self.d, dtype=gram.dtype) - 0.5 * gram))
         self.delta.zero_()
+
+    def averaged(self) -> dict[str, Tensor]:
+        """What a mean of rotations replaces."""
+        return {"base": self.base, "delta": self.delta}
+
+    @torch.no_grad()
+    def average_into(self, mean: Mapping[str, Tensor], share: float) -> None:
+        """Move mean rotations by a share towards these: the nearest to the mean of matrices.
+
+        Tangents at a base that moves have no mean: that of a step's would be of steps.
+        """
+        between = torch.lerp(mean["base"].double(), self.matrices().double(), share)
+        u, _, v = torch.linalg.svd(between)
+        u[:, :, -1] *= torch.linalg.det(u @ v).sign()[:, None]  # of the nearest, no reflection
+        mean["base"].copy_(u @ v)
+        mean["delta"].zero_()
 
     @torch.no_grad()
     def set(self, rotations: Float[Tensor, "t d d"]) -> None:

@@ -53,8 +53,19 @@ class SignalDecoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "n c"]) -> Float[Tensor, "n k"]:
         """The signal of features."""
-        out = network(features, self.weights, self.widths)
-        return torch.sigmoid(out) if self.output == "sigmoid" else out
+        return self.finished(network(features, self.weights, self.widths))
+
+    @property
+    def linear(self) -> tuple[Float[Tensor, "c k"], Float[Tensor, " k"]] | None:
+        """The map from features to what `finished` takes, and its bias; None with hidden layers."""
+        if len(self.widths) > 2:
+            return None
+        matrix, bias = self.weights.split([self.in_dim * self.out_dim, self.out_dim])
+        return matrix.view(self.in_dim, self.out_dim), bias
+
+    def finished(self, numbers: Float[Tensor, "*n k"]) -> Float[Tensor, "*n k"]:
+        """The signal of what the last layer gave."""
+        return torch.sigmoid(numbers) if self.output == "sigmoid" else numbers
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""

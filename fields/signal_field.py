@@ -5,6 +5,8 @@ Letters: n points, d coordinates, k numbers of the signal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -50,6 +52,21 @@ class SignalField(nn.Module):
     def signal(self, u: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """The signal at any number of points, without gradient."""
         return torch.cat([self(part) for part in u.split(CHUNK)] or [u.new_zeros(0, self.out_dim)])
+
+    @property
+    def separable(self) -> bool:
+        """Whether the signal on a product of coordinates costs far less than at its points."""
+        return self.backbone.separable and self.decoder.linear is not None
+
+    def on_grid(self, axes: Sequence[Float[Tensor, " n"]]) -> Float[Tensor, "*n k"]:
+        """The signal at all combinations of coordinates, where `separable`; differentiable.
+
+        Args:
+            axes: coordinates in [0, 1] along each axis.
+        """
+        assert self.decoder.linear is not None
+        matrix, bias = self.decoder.linear
+        return self.decoder.finished(self.backbone.on_grid(axes, matrix) + bias)
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""

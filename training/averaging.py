@@ -2,18 +2,47 @@
 
     a <- d a + (1 - d) p,   d = min(decay, (1 + n) / (10 + n)) at the n-th update
 
-The ramp keeps the first, random values from lingering.
+The ramp keeps the first, random values from lingering. A module whose parameters are not numbers
+to be averaged one by one, such as rotations, averages itself (`OwnAverage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+
+
+@runtime_checkable
+class OwnAverage(Protocol):
+    """A module that knows what its mean is."""
+
+    def averaged(self) -> dict[str, Tensor]:
+        """By name, the parameters and buffers that the mean replaces: all parameters it has."""
+        ...
+
+    def average_into(self, mean: Mapping[str, Tensor], share: float) -> None:
+        """Move the mean of `averaged`, in place, by a share towards what they are now."""
+        ...
+
+
+def averaged_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What is averaged of a module, by name: its parameters, and buffers that belong to a mean."""
+    found: dict[str, Tensor] = dict(module.named_parameters())
+    for prefix, own in _own(module):
+        found.update({prefix + name: tensor for name, tensor in own.averaged().items()})
+    return found
+
+
+def _own(module: nn.Module) -> list[tuple[str, OwnAverage]]:
+    """The modules that average themselves, and what their names begin with."""
+    parts = module.named_modules()
+    return [(f"{name}." if name else "", m) for name, m in parts if isinstance(m, OwnAverage)]
 
 
 class Average:
@@ -33,12 +62,12 @@ class Average:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Start anew for parameters whose shapes have changed."""
+        """Start anew for what has changed its shape."""
         before, self.values = self.values, {}
-        for name, parameter in self.module.named_parameters():
+        for name, tensor in averaged_tensors(self.module).items():
             known = before.get(name)
-            if known is None or known.shape != parameter.shape:
-                known = parameter.detach().clone()
+            if known is None or known.shape != tensor.shape:
+                known = tensor.detach().clone()
             self.values[name] = known
 
     @torch.no_grad()
@@ -46,21 +75,26 @@ class Average:
         """Take the parameters of one more step in."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        parameters = dict(self.module.named_parameters())
-        averages = [self.values[name] for name in parameters]
-        torch._foreach_lerp_(averages, list(parameters.values()), 1 - decay)
+        tensors = averaged_tensors(self.module)
+        for prefix, own in _own(self.module):
+            names = own.averaged()
+            own.average_into({name: self.values[prefix + name] for name in names}, 1 - decay)
+            for name in names:
+                del tensors[prefix + name]
+        averages = [self.values[name] for name in tensors]
+        torch._foreach_lerp_(averages, list(tensors.values()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the module has the averaged values."""
-        parameters = dict(self.module.named_parameters())
-        training = {name: p.detach().clone() for name, p in parameters.items()}
+        tensors = averaged_tensors(self.module)
+        training = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(self.values[name])
+            for name, tensor in tensors.items():
+                tensor.copy_(self.values[name])
         try:
             yield
         finally:
             with torch.no_grad():
-                for name, parameter in parameters.items():
-                    parameter.copy_(training[name])
+                for name, tensor in tensors.items():
+                    tensor.copy_(training[name])

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from polyfield.errors import InputError
 from polyfield.kernels.adam import adam_step, adam_step_reference
@@ -90,6 +91,7 @@ class Adam(torch.optim.Optimizer):
                     skip_zero=group["sparse"],
                     clear=group["sparse"],
                 )
+                increment_version(param)  # which a kernel that writes into it leaves as it was
                 if not group["sparse"]:
                     param.grad = None
         return loss

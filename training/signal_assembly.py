@@ -58,14 +58,15 @@ def build_signal_field(config: Mapping[str, Any], signal: Signal) -> SignalField
         offers={"max_resolution": finest, **tables(config.get("trainer") or {})},
         required={"in_dim": signal.d},
     )
-    # An encoding that learns nothing leaves everything to the network.
-    learns = any(True for _ in backbone.parameters())
+    hidden = backbone.head
+    if hidden is None:  # an encoding that learns nothing leaves everything to the network
+        hidden = SHALLOW if any(True for _ in backbone.parameters()) else DEEP
     decoder = make(
         configuration_node(config, "decoder"),
         kind=SignalDecoder,
         trust=trust,
         field="decoder",
-        offers={"hidden": SHALLOW if learns else DEEP},
+        offers={"hidden": hidden},
         required={"in_dim": backbone.out_dim, "out_dim": signal.channels},
     )
     return SignalField(backbone, decoder)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
-from polyfield.training.averaging import Average
+from polyfield.training.averaging import Average, averaged_tensors
 from polyfield.training.task import Task
 
 SHOWN = 6  # tensors named in a mismatch
@@ -84,11 +84,13 @@ def restore_training(
     averaged = any(name.startswith("parameter/") for name in saved)
     if average is not None:
         average.updates = snapshot.state.get("updates", 0)
-        average.values = {name: snapshot.model[name].clone() for name in names.values()}
-    with torch.no_grad():
-        for parameter, name in names.items():
-            if averaged:
-                parameter.copy_(saved[f"parameter/{name}"])
+        average.values = {
+            name: snapshot.model[name].clone() for name in averaged_tensors(task.module)
+        }
+    if averaged:
+        with torch.no_grad():
+            for name, tensor in averaged_tensors(task.module).items():
+                tensor.copy_(saved[f"parameter/{name}"])
     parameters = {name: parameter for parameter, name in names.items()}
     scalars = snapshot.state["optimizer"]
     for path, value in {**saved, **scalars}.items():

@@ -188,6 +188,36 @@ def test_a_run_goes_on_bit_by_bit(line: Callable, photo: Path, mesh: Path, task:
         assert all(np.array_equal(parts[0][name], parts[1][name]) for name in parts[0])
 
 
+@pytest.mark.parametrize(
+    ("network", "least"), [(["relu"], 20), (["siren", "field.first_omega=30"], 25)]
+)
+def test_a_picture_is_learned_axis_by_axis(
+    line: Callable, photo: Path, network: list[str], least: float
+) -> None:
+    chosen, *more = network
+    own = [f"field.network={chosen}", *more, "field.channels=12", "field.hidden=[24,24]"]
+    words = ["train", "task=image", f"data={photo}", "run=r", "field=finr", *own]
+    status, _, err = line(*words, "trainer.max_steps=200", "task.holdout=0.1")
+    assert status == 0, err
+    before = scores_of("r")
+    assert before["psnr"] > least
+    assert line("eval", "run=r")[0] == 0
+    assert scores_of("r")["psnr"] == before["psnr"]
+    status, _, err = line("render", "run=r", "size=3x")
+    assert status == 0, err
+    assert iio.imread("r/renders/image.png").shape == (72, 96, 3)
+    assert line("train", "resume=r", "trainer.max_steps=201")[0] == 0
+
+
+@pytest.mark.parametrize("field", ["siren", "finer", "wire"])
+def test_a_network_of_coordinates_learns_a_picture(line: Callable, photo: Path, field: str) -> None:
+    own = [f"field={field}", "field.hidden=[32,32]"]
+    words = ["train", "task=image", f"data={photo}", "run=r", *own]
+    status, _, err = line(*words, "task.batch=512", "trainer.max_steps=200")
+    assert status == 0, err
+    assert scores_of("r")["psnr"] > 18
+
+
 @pytest.mark.parametrize("field", ["hash", "dense", "mlp"])
 def test_any_field_learns_a_picture(line: Callable, photo: Path, field: str) -> None:
     own = {"hash": SMALL, "dense": ["field.resolution=16"], "mlp": ["field.frequencies=4"]}[field]
@@ -226,6 +256,8 @@ def test_a_run_outlives_its_data_and_notices_other_data(
         (["task=image", "data=PHOTO", "dataset=colmap"], "dataset: task=image needs image"),
         (["task=image", "data=PHOTO", "decoder=radiance"], "decoder._target_: found polyfield.fi"),
         (["task=image", "data=PHOTO", "dataset.downscale=2"], "no key 'dataset.downscale'"),
+        (["task=image", "data=PHOTO", "task.batches=grid"], "task.batches: only fields that are"),
+        (["task=image", "data=PHOTO", "field=finr", "field.rank=3"], "the rank of cp is field.cha"),
         (["task=image", "data=PHOTO", "trainer.eval_every=1", "trainer.eval_split=val"], "test"),
         (["task=image", "data=MESH"], "found a mesh, expected an image (task=sdf or task=occup"),
         (["task=sdf", "data=PHOTO"], "found an image, expected a mesh (task=image learns"),

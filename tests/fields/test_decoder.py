@@ -135,9 +135,15 @@ def test_weights_start_by_hes_rule_from_the_generator() -> None:
         ({"color": "mlp", "sh_degree": -1}, "decoder.sh_degree"),
         ({"trunk": None, "color": "mlp", "summed": 17}, "decoder.summed"),
         ({"trunk": None, "color": "mlp", "summed": 0}, "decoder.summed"),
+        ({"lr_scale": -1.0}, "decoder.lr_scale"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError) as error:
         RadianceDecoder(16, **arguments)
     assert error.value.field == field
+
+
+def test_a_decoder_learns_at_its_own_rate() -> None:
+    (group,) = RadianceDecoder(16, lr_scale=0.25).parameter_groups()
+    assert group["lr_scale"] == 0.25

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -57,6 +59,25 @@ def test_gradient_descent_in_the_tangent_space_finds_a_rotation() -> None:
         (rotations.matrices() - goal).square().sum().backward()
         optimizer.step()
     assert float((rotations.matrices() - goal).abs().max()) < 1e-2
+
+
+def test_a_mean_of_rotations_is_one_that_lags_behind_as_a_mean_of_angles_does() -> None:
+    """Turning steadily in the plane, through folds that move the tangents' origin."""
+    turning, step, decay = Rotations(1, 2), 0.02, 0.8
+    turning.set(torch.eye(2)[None])
+    mean = {name: tensor.detach().clone() for name, tensor in turning.averaged().items()}
+    angle = 0.0
+    for i in range(1, 40):
+        turning.fold()
+        with torch.no_grad():
+            turning.delta.fill_(step)
+        turning.average_into(mean, 1 - decay)
+        angle += (1 - decay) * (i * step - angle)
+        c, s = math.cos(angle), math.sin(angle)
+        expected = torch.tensor([[[c, s], [-s, c]]])
+        torch.testing.assert_close(mean["base"], expected, rtol=0, atol=1e-3)
+        assert not mean["delta"].any()
+        torch.testing.assert_close(mean["base"] @ mean["base"].mT, torch.eye(2)[None])
 
 
 def test_time_is_not_turned() -> None:

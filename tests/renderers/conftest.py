@@ -18,6 +18,7 @@ from polyfield.fields import (
     Backbone,
     DenseGrid,
     Domain,
+    FInr,
     FrequencyEncoding,
     HashGrid,
     KPlanes,
@@ -47,6 +48,11 @@ FACTORED: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
 }
 
+FINR: dict[str, dict[str, Any]] = {
+    "finr": {"reduction": "tt", "rank": 3, "channels": 8},
+    "finr_summed": {"reduction": "cp", "channels": 12, "density": 4},
+}
+
 
 def backbone_of(name: str, generator: torch.Generator) -> Backbone:
     """A tiny backbone; grids have 28 features: one for density and 3 x 9 harmonics."""
@@ -61,6 +67,12 @@ def backbone_of(name: str, generator: torch.Generator) -> Backbone:
         factored = constructor(generator=generator, **settings)
         torch.nn.init.normal_(factored.table, std=0.7, generator=generator)
         return factored
+    if name in FINR:
+        networks = {"first_omega": 30.0, "hidden": (8, 8), "max_resolution": 9}
+        field = FInr(generator=generator, **FINR[name], **networks)
+        for network in field.networks:
+            network.spread(0.9, torch.linspace(0, 1, 9)[:, None])
+        return field
     return FrequencyEncoding(3)
 
 
@@ -150,12 +162,9 @@ def outcome_of(
         loss = loss + (value * torch.randn(value.shape, generator=generator).to(value)).sum()
     field = renderer.field
     inputs = {
-        "table": field.params[0], "trunk": field.decoder.trunk, "color": field.decoder.color,
-        "origins": origins, "directions": directions, "codes": codes,
+        "trunk": field.decoder.trunk, "color": field.decoder.color, "origins": origins,
+        "directions": directions, "codes": codes, **dict(field.backbone.named_parameters()),
     }  # fmt: skip
-    rotations = getattr(field.backbone, "rotations", None)
-    if rotations is not None:
-        inputs["rotations"] = rotations.delta
     inputs = {k: x for k, x in inputs.items() if x is not None and x.requires_grad and x.numel()}
     gradients = torch.autograd.grad(loss, list(inputs.values()))
     result = {name: value.detach() for name, value in values.items()}

@@ -27,6 +27,8 @@ PAIRS = [
     ("tucker", "trunk_sh"),
     ("tilted", "summed_mlp"),
     ("tilted_kplanes", "trunk_sh"),
+    ("finr", "trunk_sh"),
+    ("finr_summed", "summed_mlp"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,7 @@ def test_a_growing_tilted_field_goes_on_bit_by_bit(picture: Path, tmp_path: Path
     straight = trainer_of(config, tmp_path / "straight")
     straight.train()
     first = trainer_of(config, tmp_path / "parts")
-
-    def stop(trainer: Trainer) -> None:
-        if trainer.step == 19:
-            trainer.interrupts.received = signal.SIGINT
-
-    first.on_step.append(stop)
+    first.on_step.append(stop_at(19))
     assert first.train().interrupted
     second = trainer_of(config, tmp_path / "parts")
     second.restore()
@@ -70,13 +66,52 @@ def test_a_growing_tilted_field_goes_on_bit_by_bit(picture: Path, tmp_path: Path
         assert all(torch.equal(value, moments[1][key][name]) for name, value in state.items())
 
 
+def test_a_run_that_averages_has_the_mean_of_its_rotations(picture: Path, tmp_path: Path) -> None:
+    """Neither the last ones nor where they began; and it goes on bit by bit."""
+    words = ["trainer.decay=constant", "field.rotation_hold=1.0", "field.rotation_end=1.0"]
+    config = config_of(picture, "trainer.max_steps=20", "trainer.ema=0.9", *words)
+    straight = trainer_of(config, tmp_path / "straight")
+    began = rotations_of(straight)
+    straight.train()
+    assert straight.average is not None
+    last = rotations_of(straight)
+    with straight.average.applied():
+        mean = rotations_of(straight)
+    assert torch.equal(rotations_of(straight), last)
+    far = torch.dist(last, began)
+    assert 0.02 * far < torch.dist(mean, last) < 0.98 * far
+    assert torch.dist(mean, began) < far
+    first = trainer_of(config, tmp_path / "parts")
+    first.on_step.append(stop_at(9))
+    assert first.train().interrupted
+    second = trainer_of(config, tmp_path / "parts")
+    second.restore()
+    second.train()
+    assert torch.equal(rotations_of(second), last)
+    assert second.average is not None
+    with second.average.applied():
+        assert torch.equal(rotations_of(second), mean)
+
+
+def stop_at(step: int) -> Callable[[Trainer], None]:
+    def stop(trainer: Trainer) -> None:
+        if trainer.step == step:
+            trainer.interrupts.received = signal.SIGINT
+
+    return stop
+
+
+def rotations_of(trainer: Trainer) -> torch.Tensor:
+    return trainer.task.module.backbone.rotations.matrices().detach().clone()
+
+
 def test_rotations_learn_for_a_while_and_then_stay(picture: Path, tmp_path: Path) -> None:
     words = ["trainer.max_steps=40", "field.rotation_hold=0.25", "field.rotation_end=0.5"]
     trainer = trainer_of(config_of(picture, *words), tmp_path)
     seen: dict[int, torch.Tensor] = {}
 
     def look(trainer: Trainer) -> None:
-        seen[trainer.step] = trainer.task.module.backbone.rotations.matrices().detach().clone()
+        seen[trainer.step] = rotations_of(trainer)
 
     trainer.on_step.append(look)
     trainer.train()
