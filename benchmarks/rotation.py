@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from polyfield.commands.schema import configuration
-from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
-from polyfield.training.catalogue import load_data, task_kind
+from polyfield.training.assembly import build_trainer
+from polyfield.training.catalogue import load_data
+from polyfield.training.preparation import prepared_task
 
 
 def measure(data: str, words: list[str], turns: list[list[str]], steps: int) -> dict[str, Any]:
@@ -36,18 +36,9 @@ def train(data: str, words: list[str], steps: int) -> dict[str, Any]:
     config = configuration(
         f"data={data}", *words, f"trainer.max_steps={steps}", "trainer.log_every=0"
     )
-    found = load_data(config)
-    config = task_kind(config).settle(config, found)
-    weak = weakened(config) if config["trainer"]["bottleneck"] else None
-    config = kept(config) if weak else config
-    task = build_task(config, found)
-    if weak is not None:
-        rotations = find_rotations(weak, found)
-        if rotations is None:
-            raise KeyboardInterrupt
-        take_rotations(task, rotations)
+    task, settled, before = prepared_task(config, load_data(config))
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
-        outcome = build_trainer(config, task, Path(folder)).train()
+        outcome = build_trainer(settled, task, Path(folder)).train()
     if outcome.interrupted:
         raise KeyboardInterrupt
     scores = task.evaluate("test", None, None)
@@ -56,5 +47,5 @@ def train(data: str, words: list[str], steps: int) -> dict[str, Any]:
         "score": task.score_name,
         "value": float(scores[task.score_name]),
         "parameters": parameters,
-        "seconds": outcome.elapsed,
+        "seconds": before + outcome.elapsed,
     }

@@ -38,6 +38,7 @@ OPTIONAL: dict[str, Any] = {
     "decoder.summed": 1,
     "field.log2_entries": 1,
     "field.max_resolution": 1,
+    "field.points": "points.ply",
     "limit": 1,
     "size": "1x",
     "task.rotation": 1.0,

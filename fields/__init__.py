@@ -14,6 +14,7 @@ from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
 from polyfield.fields.signal_decoder import SignalDecoder
 from polyfield.fields.signal_field import SignalField
+from polyfield.fields.strivec import Strivec
 
 __all__ = [
     "CP",
@@ -30,6 +31,7 @@ __all__ = [
     "RadianceField",
     "SignalDecoder",
     "SignalField",
+    "Strivec",
     "TriPlane",
     "Tucker",
 ]

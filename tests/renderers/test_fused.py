@@ -27,6 +27,7 @@ PAIRS = [
     ("tucker", "trunk_sh"),
     ("tilted", "summed_mlp"),
     ("tilted_kplanes", "trunk_sh"),
+    ("strivec", "summed_mlp"),
 ]
 
 

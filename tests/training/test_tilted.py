@@ -15,8 +15,9 @@ import torch
 from polyfield.commands.schema import configuration
 from polyfield.errors import InputError
 from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
+from polyfield.training.bottleneck import kept, rotations_of, take_rotations, weakened
 from polyfield.training.catalogue import load_data
+from polyfield.training.phase import trained
 from polyfield.training.stepper import of_group
 from polyfield.training.trainer import Trainer
 
@@ -100,14 +101,14 @@ def test_the_first_phase_finds_rotations_that_the_second_keeps(
     assert weak["trainer"]["max_steps"] == 40
     assert weak["field"]["transforms"] == 2
     data = load_data(config)
-    found = find_rotations(weak, data)
-    assert found is not None
+    phase = trained(weak, data)
+    found = rotations_of(phase.task).matrices().detach()
     assert found.shape == (2, 2, 2)
     second = kept(config)
     assert second["trainer"]["max_steps"] == 60
     assert second["trainer"]["bottleneck"] == 0
     task = build_task(second, data)
-    take_rotations(task, found)
+    take_rotations(task, phase.task)
     build_trainer(second, task, tmp_path).train()
     torch.testing.assert_close(task.module.backbone.rotations.matrices(), found)
 
