@@ -67,6 +67,16 @@ VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
     "double": ((), 2),
 }
 
+# Fields of two sizes, to see what each needs for one quality; names begin with the field's.
+SIZES: dict[str, list[str]] = {
+    "strivec-small": ["field=strivec", "field.density=12", "field.color=24"],
+    "strivec-large": ["field=strivec"],
+    "vm-small": ["field=vm", "field.resolution=[64]"],
+    "vm-large": ["field=vm"],
+    "hash-small": ["field=hash", "field.log2_entries=14"],
+    "hash-large": ["field=hash", "field.log2_entries=17"],
+}
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -188,8 +198,8 @@ def tensorf() -> Cell:
 
 
 def factored(budget: str) -> list[Cell]:
-    """The suite of factored grids: data that lies straight, and askew."""
-    made = []
+    """The suite of factored grids: data that lies straight and askew, and what quality costs."""
+    made = [] if budget == "quick" else sizes(TURNED_STEPS[budget])
     for name, (data, task, turns) in TURNED.items():
         if budget == "quick" and name != "kodim15":
             continue
@@ -208,6 +218,20 @@ def factored(budget: str) -> list[Cell]:
                 cell = f"rotation-{name}-{field}-{variant}"
                 made.append(Cell("factored", cell, "rotation", settings, data=data))
     return made
+
+
+def sizes(steps: int) -> list[Cell]:
+    """Trainings of fields of several sizes in equal steps."""
+    return [
+        Cell(
+            "factored",
+            f"size-lego_200-{name}",
+            "equal_steps",
+            {"words": words, "steps": steps},
+            LEGO,
+        )
+        for name, words in SIZES.items()
+    ]
 
 
 def startup(budget: str) -> list[Cell]:
