@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -54,7 +55,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         with np.errstate(all="ignore"):
-            loaded = trimesh.load_scene(str(path), process=False).to_geometry()
+            loaded: Any = trimesh.load_scene(str(path), process=False).to_geometry()
         vertices = np.asarray(loaded.vertices, np.float64).reshape(-1, 3)
         return vertices, np.asarray(getattr(loaded, "faces", nothing)).reshape(-1, 3)
     except Exception as error:  # whatever its readers make of a broken file

@@ -80,7 +80,7 @@ class Strivec(Backbone):
         levels = len(half_sizes)
         each = density // levels, color // levels
         self.register_width = next(w for w in WIDTHS if math.gcd(*each) % w == 0)
-        self.density_parts = levels
+        self.density_parts: int = levels
         self.parts = [
             Part(level, first + level * columns, columns // self.register_width)
             for first, columns in zip((0, density), each, strict=True)
