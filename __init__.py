@@ -6,6 +6,7 @@ What most programs need is here, and is loaded when it is first used:
     load_data                   what a configuration learns from: a scene, or another signal
     configuration               what `polyfield train` would use, as plain data
     build_task, build_trainer   objects of a configuration
+    prepared_task               a task after the phases that its configuration asks for
     create_run, open_run        the folder of a training
     Cameras, Rays, Scene        what goes in
     Render                      what comes out
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from polyfield.renderers import Render
     from polyfield.training.assembly import build_task, build_trainer
     from polyfield.training.catalogue import load_data
+    from polyfield.training.preparation import prepared_task
     from polyfield.training.runs import create_run, open_run
 
 # Loaded on demand: `polyfield --help` must not wait for torch.
@@ -43,6 +45,7 @@ _HOMES = {
     "load_data": "polyfield.training.catalogue",
     "load_scene": "polyfield.datasets",
     "open_run": "polyfield.training.runs",
+    "prepared_task": "polyfield.training.preparation",
 }
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "load_data",
     "load_scene",
     "open_run",
+    "prepared_task",
 ]
 
 

@@ -81,6 +81,15 @@ CONTENDERS = {
     "tt": ["field=finr", "field.reduction=tt", "field.rank=32"],
     "tucker": ["field=finr", "field.reduction=tucker"],
 }
+# Fields of two sizes, to see what each needs for one quality; names begin with the field's.
+SIZES: dict[str, list[str]] = {
+    "strivec-small": ["field=strivec", "field.density=12", "field.color=24"],
+    "strivec-large": ["field=strivec"],
+    "vm-small": ["field=vm", "field.resolution=[64]"],
+    "vm-large": ["field=vm"],
+    "hash-small": ["field=hash", "field.log2_entries=14"],
+    "hash-large": ["field=hash", "field.log2_entries=17"],
+}
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -204,8 +213,9 @@ def tensorf() -> Cell:
 
 
 def factored(budget: str) -> list[Cell]:
-    """The suite of factored grids: data that lies straight, and askew; networks along the axes."""
+    """The suite of factored grids: straight and askew, along the axes, and what quality costs."""
     made = by_axes(budget)
+    made += [] if budget == "quick" else sizes(TURNED_STEPS[budget])
     for name, (data, task, turns) in TURNED.items():
         if budget == "quick" and name != "kodim15":
             continue
@@ -238,6 +248,20 @@ def by_axes(budget: str) -> list[Cell]:
         Cell("factored", f"axes-{name}", "axes", {**settings, "words": task}, data=data)
         for name, (data, task) in BY_AXES.items()
         if budget != "quick" or name == "kodim23"
+    ]
+
+
+def sizes(steps: int) -> list[Cell]:
+    """Trainings of fields of several sizes in equal steps."""
+    return [
+        Cell(
+            "factored",
+            f"size-lego_200-{name}",
+            "equal_steps",
+            {"words": words, "steps": steps},
+            LEGO,
+        )
+        for name, words in SIZES.items()
     ]
 
 

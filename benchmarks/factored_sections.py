@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from collections.abc import Sequence
+from itertools import pairwise
 
 from polyfield.benchmarks.book import Book, seconds_to, sooner
-from polyfield.benchmarks.sections import Rows, Section, shown
+from polyfield.benchmarks.sections import NOTHING, Rows, Section, shown
+
+SIZED = ("strivec", "vm", "hash")
 
 
 def rotation_rows(book: Book) -> Rows:
@@ -53,6 +58,56 @@ def axes_rows(book: Book) -> Rows:
             yield row
 
 
+def size_rows(book: Book) -> Rows:
+    """Parameters and scores in equal steps, and what the other fields need for each score."""
+    names = book.names("size-lego_200-")
+    found = {name: book.values(name) for name in names}
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for name, values in found.items():
+        if values is not None:
+            curve = curves.setdefault(_field_of(name), [])
+            curve.append((values["parameters"], values["value"]))
+    for name, values in found.items():
+        title = name.removeprefix("size-lego_200-")
+        if values is None:
+            yield [title, book.missing(name)]
+            continue
+        yield [
+            title,
+            f"{values['parameters'] / 1e6:.2f}",
+            f"{values['value']:.2f}",
+            f"{values['seconds']:.0f}",
+            *(
+                NOTHING
+                if field == _field_of(name)
+                else needed(curves.get(field, ()), values["value"])
+                for field in SIZED
+            ),
+        ]
+
+
+def _field_of(name: str) -> str:
+    return name.removeprefix("size-lego_200-").partition("-")[0]
+
+
+def needed(curve: Sequence[tuple[float, float]], score: float) -> str:
+    """The millions of parameters at which a field has a score; a bound where it was not bracketed.
+
+    Args:
+        curve: parameters and scores of the field's sizes; between them its score is linear in the
+            logarithm of its parameters.
+    """
+    if not curve:
+        return NOTHING
+    rising = sorted(curve)
+    for (p, low), (q, high) in pairwise(rising):
+        if low <= score <= high:
+            share = (score - low) / (high - low) if high > low else 0.0
+            return f"{p / 1e6 * math.exp(share * math.log(q / p)):.2f}"
+    best = max(high for _, high in rising)
+    return f"> {rising[-1][0] / 1e6:.2f}" if score > best else f"< {rising[0][0] / 1e6:.2f}"
+
+
 SECTIONS = (
     Section(
         "Networks along the axes",
@@ -62,6 +117,15 @@ SECTIONS = (
         "what it gained in dB at the same seconds.",
         ("", "samples", "M parameters", "ms a step", "PSNR", "s to it", "times sooner", "dB"),
         axes_rows,
+    ),
+    Section(
+        "What quality costs in parameters",
+        "lego_200 in equal steps, those in which Strivec looks for its geometry included, each "
+        "field in two sizes. The last columns say how many million parameters another field has at "
+        "the row's PSNR: between its two sizes by the logarithm of its parameters, else more than "
+        "the larger or fewer than the smaller.",
+        ("", "M parameters", "PSNR dB", "seconds", *(f"{field} needs" for field in SIZED)),
+        size_rows,
     ),
     Section(
         "What fields owe to the axes",

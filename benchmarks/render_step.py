@@ -18,7 +18,8 @@ from polyfield.commands.schema import configuration
 from polyfield.datasets.load import load_scene
 from polyfield.kernels.gradients import direct_gradients
 from polyfield.training import losses
-from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.assembly import build_trainer
+from polyfield.training.preparation import prepared_task
 from polyfield.training.radiance import RadianceTask, composite
 
 
@@ -32,10 +33,10 @@ def trained(data: str, words: list[str], seconds: float) -> RadianceTask:
     """
     budget = [f"trainer.max_seconds={seconds}", "trainer.log_every=0"]
     config = configuration(f"data={data}", *words, *budget)
-    task = build_task(config, load_scene(**config["dataset"]))
+    task, settled, _ = prepared_task(config, load_scene(**config["dataset"]))
     assert isinstance(task, RadianceTask)
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
-        outcome = build_trainer(config, task, Path(folder)).train()
+        outcome = build_trainer(settled, task, Path(folder)).train()
     if outcome.interrupted:
         raise KeyboardInterrupt
     return task

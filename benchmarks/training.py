@@ -16,7 +16,8 @@ from typing import Any
 from polyfield.commands.schema import configuration
 from polyfield.datasets.load import load_scene
 from polyfield.training import metrics
-from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.assembly import build_trainer
+from polyfield.training.preparation import prepared_task
 from polyfield.training.progress import most_memory
 from polyfield.training.radiance import RadianceTask
 from polyfield.training.trainer import Trainer
@@ -29,10 +30,13 @@ class Looks:
         task: that is trained.
         at: seconds of training.
         views: of the test split, how many at most; None for all.
+        before: seconds that a phase before the training took.
     """
 
-    def __init__(self, task: RadianceTask, at: list[float], views: int | None) -> None:
-        self.task, self.views = task, views
+    def __init__(
+        self, task: RadianceTask, at: list[float], views: int | None, before: float = 0.0
+    ) -> None:
+        self.task, self.views, self.before = task, views, before
         self.waiting = sorted(at)
         self.first_step: float | None = None
         self.stepped = False
@@ -42,8 +46,9 @@ class Looks:
         if not self.stepped:
             self.stepped = True
             self.first_step = process_age()
-        if self.waiting and trainer.elapsed >= self.waiting[0]:
-            while self.waiting and trainer.elapsed >= self.waiting[0]:
+        elapsed = self.before + trainer.elapsed
+        if self.waiting and elapsed >= self.waiting[0]:
+            while self.waiting and elapsed >= self.waiting[0]:
                 self.waiting.pop(0)
             self.look(trainer)
 
@@ -55,7 +60,8 @@ class Looks:
                 for view in self.task.views("test", self.views)
             ]
         psnr = sum(scores) / len(scores)
-        self.seen.append({"seconds": trainer.elapsed, "step": trainer.step, "psnr": psnr})
+        seconds = self.before + trainer.elapsed
+        self.seen.append({"seconds": seconds, "step": trainer.step, "psnr": psnr})
 
 
 def measure(
@@ -73,17 +79,17 @@ def measure(
     with compiling() as spent:
         config = configuration(f"data={data}", *words, f"trainer.max_seconds={seconds}")
         scene = load_scene(**config["dataset"])
-        task = build_task(config, scene)
+        task, settled, before = prepared_task(config, scene)
         assert isinstance(task, RadianceTask)
-        watch = Looks(task, [at for at in looks if at < seconds], views)
+        watch = Looks(task, [at for at in looks if before < at < seconds], views, before)
         with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
-            trainer = build_trainer(config, task, Path(folder), on_step=[watch])
+            trainer = build_trainer(settled, task, Path(folder), on_step=[watch])
             outcome = trainer.train()
         if outcome.interrupted:
             raise KeyboardInterrupt
         with trainer.average.applied() if trainer.average else nullcontext():
             scores = task.evaluate("test", None, None)
-    final = {"seconds": outcome.elapsed, "step": outcome.step, "psnr": scores["psnr"]}
+    final = {"seconds": before + outcome.elapsed, "step": outcome.step, "psnr": scores["psnr"]}
     n_views = len(scores["images"])
     return {
         "psnr": scores["psnr"],
@@ -91,7 +97,7 @@ def measure(
         "views": n_views,
         "resolution": scores["resolution"],
         "photos": len(scene.splits["train"]),
-        "seconds": outcome.elapsed,
+        "seconds": before + outcome.elapsed,
         "steps": outcome.step,
         "milliseconds_per_step": 1000 * outcome.elapsed / outcome.step,
         "looks": [*watch.seen, final],

@@ -16,7 +16,19 @@ from polyfield.commands.errors import did_you_mean
 from polyfield.errors import InputError
 
 PATH_KEYS = frozenset(
-    {"data", "run", "resume", "from", "input", "out", "file", "path", "peers", "dataset.path"}
+    {
+        "data",
+        "run",
+        "resume",
+        "from",
+        "input",
+        "out",
+        "file",
+        "path",
+        "peers",
+        "dataset.path",
+        "field.points",
+    }
 )
 MULTIRUN = ("-m", "--multirun")
 TAKES_VALUE = {

@@ -40,6 +40,7 @@ OPTIONAL: dict[str, Any] = {
     "field.max_resolution": 1,
     "field.time_resolution": 1,
     "time": "0:1",
+    "field.points": "points.ply",
     "limit": 1,
     "size": "1x",
     "task.rotation": 1.0,

@@ -156,8 +156,8 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     the training fails before its first checkpoint.
     """
     from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
-    from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
     from polyfield.training.catalogue import load_data, task_kind
+    from polyfield.training.preparation import preparation
     from polyfield.training.progress import Display
     from polyfield.training.runs import new_run
 
@@ -170,21 +170,20 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     kind = task_kind(config)
     data = load_data(config)
     config = kind.settle(config, data)
-    weak = weakened(config) if budget["bottleneck"] else None
-    config = config if weak is None else kept(config)
+    phase = preparation(config)
+    config = dict(phase.config)
     task = build_task(config, data)
     number = sweep_number()
     folder = Path(config["run"]) if number is None else Path(config["run"]) / str(number)
-    trainer = build_trainer(config, task, folder, display=Display())
+    build_trainer(config, task, folder)  # raises for what does not fit together
     with new_run(folder, {**config, "run": str(folder)}, data):
         print_data(kind.headline(data), folder)
-        if weak is not None:
-            rotations = find_rotations(weak, data, Display())
-            if rotations is None:
-                print("stopped   while the rotations were looked for; nothing is kept")
-                raise KeyboardInterrupt
-            take_rotations(task, rotations)
-        yield trainer, folder, kind.renders
+        try:
+            phase.run(task, data, Display())
+        except KeyboardInterrupt:
+            print(f"stopped   while {phase.what}; nothing is kept")
+            raise
+        yield build_trainer(config, task, folder, display=Display()), folder, kind.renders
 
 
 @contextmanager

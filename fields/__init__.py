@@ -16,6 +16,7 @@ from polyfield.fields.frequency import FrequencyEncoding
 from polyfield.fields.hash_grid import HashGrid
 from polyfield.fields.signal_decoder import SignalDecoder
 from polyfield.fields.signal_field import SignalField
+from polyfield.fields.strivec import Strivec
 
 __all__ = [
     "CP",
@@ -34,6 +35,7 @@ __all__ = [
     "RadianceField",
     "SignalDecoder",
     "SignalField",
+    "Strivec",
     "TriPlane",
     "Tucker",
 ]

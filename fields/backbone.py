@@ -5,7 +5,7 @@ Letters: n points, d coordinates, c features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -90,6 +90,12 @@ class Backbone(nn.Module):
     def grow(self, step: int, progress: float) -> list[Replacement]:
         """Change resolution or open levels; called before every step. What was replaced."""
         return []
+
+    def take_structure(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make room for saved tensors of this backbone whose shapes follow from no setting.
+
+        Called before `grow` and the tensors themselves come back; nothing to do by default.
+        """
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser: grids move only where a gradient arrives."""

@@ -64,7 +64,7 @@ def build_trainer(
         schedule["kind"] = schedule.pop("decay")
     if settings.get("max_steps") is None and settings.get("max_seconds") is None:
         settings["max_seconds"] = DEFAULT_SECONDS
-    settings.pop("bottleneck", None)  # a phase before this one: `training.bottleneck`
+    _taken(settings, ["bottleneck", "geometry"])  # phases before this one: `training.preparation`
     unknown = set(settings) - {"max_steps", "max_seconds", "ema"}
     if unknown:
         raise InputError(field=f"trainer.{min(unknown)}", found="an unknown key")

@@ -7,20 +7,14 @@ anew with them, and they stay fixed.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.fields.rotations import Rotations
-from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.catalogue import Data
-from polyfield.training.progress import Display
+from polyfield.training.phase import QUIET, part_of
 from polyfield.training.task import Task
 
 FEATURES = 32  # of the weak field, at least; the paper's number
@@ -61,8 +55,7 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
     decoder = {**config["decoder"], "hidden": [WIDTH]}
     if "trunk" in decoder:  # of radiance: all features go through it
         decoder.update(trunk=[WIDTH], skip=-1, summed=1)
-    quiet = {"eval_every": 0, "save_every": 0, "save_seconds": 0.0, "log_every": 0}
-    trainer = {**part_of(config["trainer"], share), **quiet}
+    trainer = {**part_of(config["trainer"], share), **QUIET}
     changed = {"field": field, "decoder": decoder, "trainer": trainer, "logging": None}
     return {**config, **changed}
 
@@ -74,38 +67,19 @@ def kept(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "field": field, "trainer": trainer}
 
 
-def part_of(trainer: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """A trainer's node with a share of its budget, and no phase before it."""
-    bounds = {name: trainer.get(name) for name in ("max_steps", "max_seconds")}
-    parts = {k: max(type(v)(share * v), 1) for k, v in bounds.items() if v is not None}
-    return {**trainer, **parts, "bottleneck": 0.0}
-
-
-def find_rotations(
-    weak: Mapping[str, Any], data: Data, display: Display | None = None
-) -> Float[Tensor, "t d d"] | None:
-    """The rotations that a weak field finds for its data; None when it was interrupted.
-
-    Args:
-        weak: the configuration of the first phase, see `weakened`.
-    """
-    task = build_task(weak, data)
-    with tempfile.TemporaryDirectory(prefix="polyfield-bottleneck-") as folder:
-        outcome = build_trainer(weak, task, Path(folder), display=display).train()
-    if outcome.interrupted:
-        return None
-    return rotations_of(task).matrices().detach()
-
-
 def rotations_of(task: Task) -> Rotations:
-    """The rotations of a task's field."""
+    """The rotations of a task's field.
+
+    Raises:
+        InputError: when it has none.
+    """
     for part in task.module.modules():
         if isinstance(part, Rotations):
             return part
     raise InputError(field="field.transforms", found="a field without rotations", expected="some")
 
 
-def take_rotations(task: Task, found: Float[Tensor, "t d d"]) -> None:
-    """Give a task's field the rotations that were found."""
+def take_rotations(task: Task, weak: Task) -> None:
+    """Give a task's field the rotations that a weak one found."""
     with torch.no_grad():
-        rotations_of(task).set(found)
+        rotations_of(task).set(rotations_of(weak).matrices())

@@ -128,6 +128,8 @@ def write_config(run: Path, config: Mapping[str, Any]) -> None:
         if kind == "file":
             dataset["split"] = f"file:{_absolute(file)}"
         plain["dataset"] = dataset
+    if isinstance(plain.get("field"), Mapping) and plain["field"].get("points"):
+        plain["field"] = {**plain["field"], "points": _absolute(plain["field"]["points"])}
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     replace_file(run / CONFIG, text.encode())
 

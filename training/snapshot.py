@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.fields.backbone import Backbone
 from polyfield.training.averaging import Average, averaged_tensors
 from polyfield.training.task import Task
 
@@ -65,6 +66,11 @@ def restore_model(task: Task, snapshot: Snapshot, file: Path | None = None) -> N
     Raises:
         InputError: naming the tensors that the task lacks, has too many or has in other shapes.
     """
+    for name, part in task.module.named_modules():
+        if isinstance(part, Backbone):
+            own = f"{name}." if name else ""
+            saved = {k: v for k, v in snapshot.model.items() if k.startswith(own)}
+            part.take_structure({k.removeprefix(own): v for k, v in saved.items()})
     task.load_state(snapshot.state["task"])
     expected = task.module.state_dict()
     check_shapes(snapshot.model, expected, file)

@@ -19,6 +19,7 @@ from polyfield.errors import InputError
 from polyfield.fields.backbone import Backbone, Replacement
 from polyfield.fields.factored.layout import Factor, Layout
 from polyfield.fields.factored.penalties import motion, time_roughness, total_variation
+from polyfield.fields.rising import Rising
 from polyfield.fields.rotations import Rotations
 from polyfield.kernels.encode import EncoderKernels
 
@@ -67,9 +68,13 @@ class FactoredGrid(Backbone):
         rotation_end: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> None:
-        _check_schedule(coarse, upsample, rotation_hold, rotation_end)
-        self._layout, self._coarse, self._upsample = layout, coarse, sorted(upsample)
-        made = layout(coarse if self._upsample else 1.0)
+        if not 0 <= rotation_hold <= rotation_end <= 1:
+            found = [rotation_hold, rotation_end]
+            raise InputError(
+                field="field.rotation_end", found=found, expected="0 <= hold <= end <= 1"
+            )
+        self._layout, self._rising = layout, Rising(coarse, upsample)
+        made = layout(self._rising.share)
         super().__init__(in_dim=in_dim, out_dim=len(made.frame_of) * made.features)
         for place in made.places:
             if any(not 0 <= axis < in_dim for axis in place.factor.axes):
@@ -85,7 +90,6 @@ class FactoredGrid(Backbone):
             if weight and name in ("time_smooth", "still") and in_dim < 4:
                 expected = "0, or data with times"
                 raise InputError(field=f"field.{name}", found=weight, expected=expected)
-        self.risen = 0
         values = [
             initial((place.factor.vertices, place.width), place.factor, generator).reshape(-1)
             for place in made.places
@@ -136,12 +140,9 @@ class FactoredGrid(Backbone):
             rate, _, end = self._rotation_rate
             # A gradient that nothing follows costs as much as one that something does.
             self.rotations.delta.requires_grad_(rate > 0 and progress < end)
-        risen = sum(share <= progress for share in self._upsample)
-        if risen <= self.risen:
+        if not self._rising.rises(progress):
             return []
-        self.risen = risen
-        share = self._coarse ** (1 - risen / len(self._upsample))
-        old, new = self.layout, self._layout(share)
+        old, new = self.layout, self._layout(self._rising.share)
         before = self.table
         with torch.no_grad():
             self.table = nn.Parameter(old.resized(before, new).contiguous())
@@ -187,18 +188,3 @@ class FactoredGrid(Backbone):
             group = {"params": [self.rotations.delta], "name": "rotations", "sparse": False}
             groups.append({**group, "lr_scale": rate, "hold": hold, "end": end})
         return groups
-
-
-def _check_schedule(coarse: float, upsample: Sequence[float], hold: float, end: float) -> None:
-    if not 0 < coarse <= 1:
-        raise InputError(field="field.coarse", found=coarse, expected="above 0, at most 1")
-    if coarse < 1 and not upsample:
-        raise InputError(
-            field="field.coarse", found=coarse, expected="1, or field.upsample to say when it rises"
-        )
-    if any(not 0 < share < 1 for share in upsample):
-        raise InputError(field="field.upsample", found=list(upsample), expected="between 0 and 1")
-    if not 0 <= hold <= end <= 1:
-        raise InputError(
-            field="field.rotation_end", found=[hold, end], expected="0 <= hold <= end <= 1"
-        )

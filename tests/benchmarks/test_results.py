@@ -179,6 +179,26 @@ def test_frames_memory_and_starting(tmp_path: Path) -> None:
         assert line in text, line
 
 
+def test_parameters_at_equal_quality(tmp_path: Path) -> None:
+    found = {
+        "strivec-large": (500_000, 31.0),
+        "vm-small": (1_000_000, 30.0),
+        "vm-large": (4_000_000, 32.0),
+        "hash-large": (2_000_000, 30.5),
+    }
+    for name, (parameters, psnr) in found.items():
+        values = {"score": "psnr", "value": psnr, "parameters": parameters, "seconds": 60.0}
+        _write(tmp_path, f"size-lego_200-{name}", values)
+    text = _document(tmp_path)
+    for line in (
+        "| strivec-small | not run |",
+        "| strivec-large | 0.50 | 31.00 | 60 | – | 2.00 | > 2.00 |",
+        "| vm-large | 4.00 | 32.00 | 60 | > 0.50 | – | > 2.00 |",
+        "| hash-large | 2.00 | 30.50 | 60 | < 0.50 | 1.41 | – |",
+    ):
+        assert line in text, line
+
+
 def test_cells_of_other_budgets_are_shown_where_they_were_measured(tmp_path: Path) -> None:
     assert "lego_200, hash, 10 s" not in _document(tmp_path)
     _write(tmp_path, "train-lego_200-hash-10s", TRAINED)

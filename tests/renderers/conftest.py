@@ -24,6 +24,7 @@ from polyfield.fields import (
     KPlanes,
     RadianceDecoder,
     RadianceField,
+    Strivec,
     TriPlane,
     Tucker,
 )
@@ -62,6 +63,11 @@ def backbone_of(name: str, generator: torch.Generator) -> Backbone:
         return grid
     if name == "dense":
         return DenseGrid((6, 5, 7), channels=28, initial=0.5, generator=generator)
+    if name == "strivec":
+        cloud = Strivec((0.2, 0.1), max_resolution=24, density=8, color=16)
+        cloud.place(torch.rand(300, 3, generator=generator))
+        torch.nn.init.normal_(cloud.table, std=0.7, generator=generator)
+        return cloud
     if name in FACTORED:
         constructor, settings = FACTORED[name]
         factored = constructor(generator=generator, **settings)

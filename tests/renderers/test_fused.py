@@ -29,6 +29,7 @@ PAIRS = [
     ("tilted_kplanes", "trunk_sh"),
     ("finr", "trunk_sh"),
     ("finr_summed", "summed_mlp"),
+    ("strivec", "summed_mlp"),
 ]
 
 

@@ -16,8 +16,9 @@ import torch
 from polyfield.commands.schema import configuration
 from polyfield.errors import InputError
 from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.bottleneck import find_rotations, kept, take_rotations, weakened
+from polyfield.training.bottleneck import kept, rotations_of, take_rotations, weakened
 from polyfield.training.catalogue import load_data
+from polyfield.training.phase import trained
 from polyfield.training.stepper import of_group
 from polyfield.training.trainer import Trainer
 
@@ -71,13 +72,13 @@ def test_a_run_that_averages_has_the_mean_of_its_rotations(picture: Path, tmp_pa
     words = ["trainer.decay=constant", "field.rotation_hold=1.0", "field.rotation_end=1.0"]
     config = config_of(picture, "trainer.max_steps=20", "trainer.ema=0.9", *words)
     straight = trainer_of(config, tmp_path / "straight")
-    began = rotations_of(straight)
+    began = matrices_of(straight)
     straight.train()
     assert straight.average is not None
-    last = rotations_of(straight)
+    last = matrices_of(straight)
     with straight.average.applied():
-        mean = rotations_of(straight)
-    assert torch.equal(rotations_of(straight), last)
+        mean = matrices_of(straight)
+    assert torch.equal(matrices_of(straight), last)
     far = torch.dist(last, began)
     assert 0.02 * far < torch.dist(mean, last) < 0.98 * far
     assert torch.dist(mean, began) < far
@@ -87,10 +88,10 @@ def test_a_run_that_averages_has_the_mean_of_its_rotations(picture: Path, tmp_pa
     second = trainer_of(config, tmp_path / "parts")
     second.restore()
     second.train()
-    assert torch.equal(rotations_of(second), last)
+    assert torch.equal(matrices_of(second), last)
     assert second.average is not None
     with second.average.applied():
-        assert torch.equal(rotations_of(second), mean)
+        assert torch.equal(matrices_of(second), mean)
 
 
 def stop_at(step: int) -> Callable[[Trainer], None]:
@@ -101,7 +102,7 @@ def stop_at(step: int) -> Callable[[Trainer], None]:
     return stop
 
 
-def rotations_of(trainer: Trainer) -> torch.Tensor:
+def matrices_of(trainer: Trainer) -> torch.Tensor:
     return trainer.task.module.backbone.rotations.matrices().detach().clone()
 
 
@@ -111,7 +112,7 @@ def test_rotations_learn_for_a_while_and_then_stay(picture: Path, tmp_path: Path
     seen: dict[int, torch.Tensor] = {}
 
     def look(trainer: Trainer) -> None:
-        seen[trainer.step] = rotations_of(trainer)
+        seen[trainer.step] = matrices_of(trainer)
 
     trainer.on_step.append(look)
     trainer.train()
@@ -135,14 +136,14 @@ def test_the_first_phase_finds_rotations_that_the_second_keeps(
     assert weak["trainer"]["max_steps"] == 40
     assert weak["field"]["transforms"] == 2
     data = load_data(config)
-    found = find_rotations(weak, data)
-    assert found is not None
+    phase = trained(weak, data)
+    found = rotations_of(phase.task).matrices().detach()
     assert found.shape == (2, 2, 2)
     second = kept(config)
     assert second["trainer"]["max_steps"] == 60
     assert second["trainer"]["bottleneck"] == 0
     task = build_task(second, data)
-    take_rotations(task, found)
+    take_rotations(task, phase.task)
     build_trainer(second, task, tmp_path).train()
     torch.testing.assert_close(task.module.backbone.rotations.matrices(), found)
 
