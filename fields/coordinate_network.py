@@ -83,8 +83,8 @@ class CoordinateNetwork(Backbone):
             inputs = in_dim * (1 + 2 * frequencies)
         if network == "hash":
             self.encoding = HashGrid(
-                LEVELS, 2, log2_entries, min(BASE, max_resolution), max_resolution, in_dim,
-                generator,
+                LEVELS, 2, log2_entries, min(BASE, max_resolution), max_resolution,
+                in_dim=in_dim, generator=generator,
             )  # fmt: skip
             # What a product is made of must not begin at nothing.
             nn.init.uniform_(self.encoding.table, -TABLE, TABLE, generator)
