@@ -197,7 +197,8 @@ def test_a_picture_is_learned_axis_by_axis(
     chosen, *more = network
     own = [f"field.network={chosen}", *more, "field.channels=12", "field.hidden=[24,24]"]
     words = ["train", "task=image", f"data={photo}", "run=r", "field=finr", *own]
-    status, _, err = line(*words, "trainer.max_steps=200", "task.holdout=0.1")
+    budget = ["trainer.max_steps=200", "optimizer.lr=2e-3"]
+    status, _, err = line(*words, *budget, "task.holdout=0.1")
     assert status == 0, err
     before = scores_of("r")
     assert before["psnr"] > least
@@ -211,7 +212,7 @@ def test_a_picture_is_learned_axis_by_axis(
 
 @pytest.mark.parametrize("field", ["siren", "finer", "wire"])
 def test_a_network_of_coordinates_learns_a_picture(line: Callable, photo: Path, field: str) -> None:
-    own = [f"field={field}", "field.hidden=[32,32]"]
+    own = [f"field={field}", "field.hidden=[32,32]", "optimizer.lr=1e-3"]
     words = ["train", "task=image", f"data={photo}", "run=r", *own]
     status, _, err = line(*words, "task.batch=512", "trainer.max_steps=200")
     assert status == 0, err
