@@ -2,7 +2,7 @@
 
 A chequered disc carries a ringed ball, a ladder, a lamp on a bent rod, a wire hoop and solids, with
 shadows and highlights. It lies within [-1,1]^3, +z up, around the origin. In its moving version the
-large ball hops while its ring turns over, the lamp swings and two small balls roll.
+large ball hops while its ring turns over, the lamp swings and two small balls move.
 
 Letters: n images, t time in [0, 1].
 """
