@@ -30,7 +30,7 @@ CHANNELS = 8
 WIDTH = 32  # of its colour network
 RATE = 0.1  # its learning rate
 CELLS = 128  # R: where its density is looked at
-OPACITY = 0.1  # of a cell, above which it is not empty
+OPACITY = 0.03  # of a cell, above which it is not empty; what was never looked at has 0.01
 DENSEST = 0.01  # share of the cells that is kept where all are empty
 
 
