@@ -112,7 +112,7 @@ class DenseGrid(Backbone):
         old = self.counts
         times = spread(self._extent)
         new = [max(round(n * t), LEAST) for n, t in zip(self._first_counts, times)]
-        within = tuple(list(corner)[::-1] for corner in box)
+        within = (list(box[0])[::-1], list(box[1])[::-1])
 
         def carry(values: Tensor) -> Tensor:
             lattices = values.view(-1, *old[::-1], GROUP)

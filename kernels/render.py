@@ -148,9 +148,9 @@ def move_rows(  # type: ignore[no-untyped-def]
 
 
 @block
-def take_bright(
+def take_bright(  # type: ignore[no-untyped-def]
     faint, r0, r1, weights, rays, xs, features, columns, c0, rows, ray_of, x_of, feature
-):  # type: ignore[no-untyped-def]
+):
     """Append rows r0..r1 with a weight of at least `faint` to the bright ones, from c0 on.
 
     Args:

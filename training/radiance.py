@@ -208,7 +208,7 @@ class RadianceTask:
             self.filter.update(renderer, progress)
             if self.filter.stale(self.sampler):
                 del self.sampler
-            self.filter.apply(self.sampler, renderer)
+            self.filter.narrow(self.sampler, renderer)
 
     def loss(self, step: int, progress: float, generator: torch.Generator) -> StepResult:
         """Draw pixels, render their rays, compare."""

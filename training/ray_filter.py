@@ -68,7 +68,7 @@ class RayFilter(nn.Module):
         self.occupied.copy_(torch.from_numpy(np.packbits(grid.occupied.numpy())))
         self.taken.fill_(True)
 
-    def apply(self, sampler: PixelSampler, renderer: VolumeRenderer) -> None:
+    def narrow(self, sampler: PixelSampler, renderer: VolumeRenderer) -> None:
         """Let a sampler draw only what is to be drawn; does nothing the second time.
 
         Raises:

@@ -72,7 +72,8 @@ class Place:
         """A box of the unit cube as the axes of `view` see it."""
         if box is None:
             return None
-        return tuple([corner[axis] for axis in self.factor.axes[::-1]] for corner in box)
+        axes = self.factor.axes[::-1]
+        return [box[0][axis] for axis in axes], [box[1][axis] for axis in axes]
 
 
 @dataclass(frozen=True)
