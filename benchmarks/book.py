@@ -18,7 +18,8 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell, Record, read_record
 
 Values = Mapping[str, Any]
-Looks = Sequence[Mapping[str, float]]
+Look = Mapping[str, float]
+Looks = Sequence[Look]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def psnr_at(looks: Looks, seconds: float) -> float | None:
             share = (seconds - before["seconds"]) / span if span else 1.0
             return before["psnr"] + share * (after["psnr"] - before["psnr"])
     return None
+
+
+def at_equal_steps(ours: Values, theirs: Values) -> list[tuple[Look, Look]]:
+    """The looks of two trainings at the same steps."""
+    by_step = {look["step"]: look for look in theirs["looks"]}
+    return [(look, by_step[look["step"]]) for look in ours["looks"] if look["step"] in by_step]
 
 
 def sooner(ours: Looks, theirs: Looks, level: float) -> float | None:

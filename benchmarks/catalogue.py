@@ -90,6 +90,7 @@ SIZES: dict[str, list[str]] = {
     "hash-small": ["field=hash", "field.log2_entries=14"],
     "hash-large": ["field=hash", "field.log2_entries=17"],
 }
+TENSORF_STEPS = {"steps": 2000, "look_every": 100}
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -206,15 +207,22 @@ def training(scene: str, field: str, seconds: float) -> Cell:
     return Cell("radiance", name, "training", settings, data=SCENES[scene])
 
 
+def vm_by_tensorf() -> Cell:
+    """Our VM by the schedule of TensoRF's code, at the steps and sizes of that cell."""
+    settings = {"words": ["experiment=tensorf_vm_cpu"], **TENSORF_STEPS}
+    return Cell("factored", "equal-steps-lego_200-vm", "by_schedule", settings, data=LEGO)
+
+
 def tensorf() -> Cell:
     """TensoRF's public code on lego_200, 64^3 to 128^3, 1024 rays, 2000 steps."""
-    settings = {"steps": 2000, "look_every": 100}
+    settings = dict(TENSORF_STEPS)
     return Cell("radiance", "peer-tensorf-lego_200", "tensorf", settings, LEGO, "TensoRF")
 
 
 def factored(budget: str) -> list[Cell]:
-    """The suite of factored grids: straight and askew, along the axes, and what quality costs."""
-    made = by_axes(budget)
+    """The suite of factored grids: askew, along the axes, what quality costs; TensoRF's VM."""
+    made = [vm_by_tensorf()] if budget == "full" else []
+    made += by_axes(budget)
     made += [] if budget == "quick" else sizes(TURNED_STEPS[budget])
     for name, (data, task, turns) in TURNED.items():
         if budget == "quick" and name != "kodim15":

@@ -7,9 +7,11 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
-from polyfield.benchmarks.book import Book, seconds_to, sooner
+from polyfield.benchmarks.book import Book, at_equal_steps, seconds_to, sooner
 from polyfield.benchmarks.sections import NOTHING, Rows, Section, shown
+from polyfield.benchmarks.targets import TENSORF
 
+SHOWN = 500  # steps between rows of a training that is compared
 SIZED = ("strivec", "vm", "hash")
 
 
@@ -108,6 +110,28 @@ def needed(curve: Sequence[tuple[float, float]], score: float) -> str:
     return f"> {rising[-1][0] / 1e6:.2f}" if score > best else f"< {rising[0][0] / 1e6:.2f}"
 
 
+def tensorf_rows(book: Book) -> Rows:
+    """Scores and seconds of our VM and of TensoRF's, step by step."""
+    for name in book.names("equal-steps-"):
+        title = name.removeprefix("equal-steps-").replace("-", ", ")
+        ours, theirs = book.values(name), book.values(TENSORF)
+        if ours is None or theirs is None:
+            yield [title, book.missing(name if ours is None else TENSORF)]
+            continue
+        for mine, other in at_equal_steps(ours, theirs):
+            if mine["step"] % SHOWN:
+                continue
+            yield [
+                f"{title}, step {mine['step']:,}",
+                f"{mine['psnr']:.2f}",
+                f"{other['psnr']:.2f}",
+                f"{mine['psnr'] - other['psnr']:+.2f}",
+                f"{mine['seconds']:.1f}",
+                f"{other['seconds']:.1f}",
+                f"{other['seconds'] / mine['seconds']:.1f}",
+            ]
+
+
 SECTIONS = (
     Section(
         "Networks along the axes",
@@ -135,5 +159,13 @@ SECTIONS = (
         "union of shapes; of turned data the mean over the orientations.",
         ("", "score", "M parameters", "straight", "turned", "cost", "range", "seconds"),
         rotation_rows,
+    ),
+    Section(
+        "VM beside TensoRF's code",
+        "Our VM and TensoRF's public code by one schedule (64^3 to 128^3 cells, 1024 rays, box and "
+        "rays cut to what is there, 2000 steps), on the same cores, photos and test views: PSNR in "
+        "dB of all of them, and seconds of steps.",
+        ("", "ours dB", "TensoRF dB", "", "ours s", "TensoRF s", "ratio"),
+        tensorf_rows,
     ),
 )

@@ -9,6 +9,7 @@ from polyfield.benchmarks.book import Book, Values, seconds_to, sooner
 
 LEGO_MINUTE = "train-lego_200-hash-60s"
 TENSORF = "peer-tensorf-lego_200"
+EQUAL_STEPS = "equal-steps-lego_200-vm"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ def targets(book: Book) -> Iterator[Target]:
 
         text = f"lego_200, {level:g} dB: sooner than TensoRF's code"
         yield Target(text, TENSORF, ratio, 10, "times", True)
+    theirs = book.values(TENSORF)
+    yield Target(
+        "lego_200: our VM less TensoRF's code at equal steps", EQUAL_STEPS,
+        lambda v: v["psnr"] - theirs["psnr"] if theirs else None, -0.1, "dB", True, 2,
+    )  # fmt: skip
+    yield Target(
+        "lego_200: our VM sooner than TensoRF's code at equal steps", EQUAL_STEPS,
+        lambda v: theirs["seconds"] / v["seconds"] if theirs else None, 5, "times", True,
+    )  # fmt: skip
     for name in book.names("step-"):
         text = f"render step, {name.removeprefix('step-')}: modular / fused"
         yield Target(text, name, _modular, 2, "times", False, 2)

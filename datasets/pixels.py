@@ -2,33 +2,34 @@
 
 Letters: r rays, k images of the split, c channels.
 
-A pixel is drawn with equal probability from all pixels of a split that no mask excludes. With masks
-the rank of a drawn pixel among the valid ones is turned into its place by counts per block of
-`BLOCK` pixels, which costs a quarter of a byte per pixel. A distorted lens that many images share
-is solved once, for all of its pixels.
+A pixel is drawn with equal probability from all pixels of a split that no mask excludes, and whose
+ray was not left out (`datasets.valid_pixels`). A distorted lens that many images share is solved
+once, for all of its pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numba import njit, prange
+from jaxtyping import Bool, Float, Int
+from numba import prange
 from torch import Tensor
 
 from polyfield.cameras import models
 from polyfield.cameras.cameras import Cameras
 from polyfield.cameras.rays import Rays
 from polyfield.datasets.scene import Scene
+from polyfield.datasets.valid_pixels import ValidPixels, last_not_above, place_of_rank
 from polyfield.errors import InputError
 from polyfield.kernels.blocks import Block, specialise
 from polyfield.kernels.launch import launch
 
-BLOCK = 32
 SERIAL_RAYS = 8192  # below this, waking threads costs more than they save
+CHUNK = 1 << 18  # rays that are looked at at once, to be kept or left out
 TABLE_SHARE = 0.25  # directions of solved lenses may take this part of the memory of the images
 
 
@@ -117,25 +118,39 @@ class PixelSampler:
         self._table, self._table_start = _solved_lenses(
             cameras[index], TABLE_SHARE * self._pixels.nbytes
         )
-        self._mask = np.zeros(0, dtype=np.uint8)
-        self._ranks = np.zeros(0, dtype=np.int64)
-        self._n_pixels = int(self._offsets[-1])
+        self._valid: ValidPixels | None = None
         if scene.masks is not None:
-            self._mask = scene.masks.pixel_buffer(index.tolist())[0].reshape(-1)
-            self._ranks = _block_ranks(self._mask)
-            self._n_pixels = int(self._ranks[-1])
-            if self._n_pixels == 0:
+            self._valid = ValidPixels.of(scene.masks.pixel_buffer(index.tolist())[0].ravel() != 0)
+            if len(self._valid) == 0:
                 raise InputError(
                     "the masks exclude every pixel", file=scene.path, field=f"masks of '{split}'"
                 )
 
     def __len__(self) -> int:
         """How many pixels there are to draw from."""
-        return self._n_pixels
+        return int(self._offsets[-1]) if self._valid is None else len(self._valid)
 
     def sample(self, n_rays: int, generator: torch.Generator) -> RayBatch:
         """r = `n_rays` pixels, independent and uniform."""
-        return self.gather(torch.randint(self._n_pixels, (n_rays,), generator=generator))
+        return self.gather(torch.randint(len(self), (n_rays,), generator=generator))
+
+    def keep(self, wanted: Callable[[Rays], Bool[Tensor, " r"]]) -> int:
+        """Draw only pixels whose rays are wanted from now on; all stay where none is.
+
+        Args:
+            wanted: rays -> which of them; asked chunk by chunk.
+
+        Returns:
+            How many are wanted.
+        """
+        chunks = torch.arange(len(self)).split(CHUNK)
+        kept = np.concatenate([wanted(self.gather(ids).rays).numpy() for ids in chunks])
+        n = int(self._offsets[-1])
+        valid = np.ones(n, bool) if self._valid is None else self._valid.mask(n).copy()
+        valid[valid] = kept
+        if kept.any():
+            self._valid = ValidPixels.of(valid)
+        return int(kept.sum())
 
     def gather(self, ids: Int[Tensor, " r"]) -> RayBatch:
         """The rays of given pixels.
@@ -151,6 +166,9 @@ class PixelSampler:
         normals = torch.empty(r if len(self._normals) else 0, 3)
         pixels = torch.empty(r, 2)
         image_index = torch.empty(r, dtype=torch.int64)
+        words_and_ranks = (np.zeros(0, np.uint32), np.zeros(0, np.int64))
+        if self._valid is not None:
+            words_and_ranks = (self._valid.words, self._valid.ranks)
         with launch():
             _compiled_gather(parallel=r > SERIAL_RAYS)(
                 ids.numpy(),
@@ -159,8 +177,7 @@ class PixelSampler:
                 self._pixels,
                 self._depths,
                 self._normals,
-                self._mask,
-                self._ranks,
+                *words_and_ranks,
                 self._table,
                 self._table_start,
                 *self._cameras,
@@ -210,46 +227,18 @@ def _solved_lenses(cameras: Cameras, limit: float) -> tuple[np.ndarray, np.ndarr
     return table.numpy(), starts[lens_of_camera].numpy()
 
 
-def _block_ranks(mask: np.ndarray) -> np.ndarray:
-    """How many valid pixels lie before each block, and in all: [blocks + 1] int64."""
-    starts = np.arange(0, len(mask), BLOCK)
-    counts = np.add.reduceat((mask != 0).view(np.uint8), starts, dtype=np.int64)
-    return np.concatenate([[0], np.cumsum(counts)])
-
-
 direction_from_pixel = models.direction_from_pixel
 
 
 @cache
 def _compiled_gather(parallel: bool) -> Block:
-    return specialise(_gather, parallel, direction_from_pixel=direction_from_pixel)
-
-
-@njit
-def _last_not_above(values, x):  # type: ignore[no-untyped-def]
-    """The last i with values[i] <= x, for ascending values and x below the last of them."""
-    low, high = 0, values.shape[0] - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if values[middle] <= x:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-@njit
-def _place_of_rank(rank, ranks, mask):  # type: ignore[no-untyped-def]
-    """Where the valid pixel number `rank` lies."""
-    block = _last_not_above(ranks, rank)
-    left = rank - ranks[block]
-    place = block * BLOCK
-    while True:
-        if mask[place] != 0:
-            if left == 0:
-                return place
-            left -= 1
-        place += 1
+    return specialise(
+        _gather,
+        parallel,
+        direction_from_pixel=direction_from_pixel,
+        last_not_above=last_not_above,
+        place_of_rank=place_of_rank,
+    )
 
 
 def _gather(  # type: ignore[no-untyped-def]
@@ -259,7 +248,7 @@ def _gather(  # type: ignore[no-untyped-def]
     colors,
     depths,
     normal_maps,
-    mask,
+    words,
     ranks,
     table,
     table_start,
@@ -281,10 +270,10 @@ def _gather(  # type: ignore[no-untyped-def]
     for i in prange(ids.shape[0]):
         place = ids[i]
         if ranks.shape[0] > 0:
-            place = _place_of_rank(place, ranks, mask)
+            place = place_of_rank(place, ranks, words)
         k = place * n_images // offsets[n_images]  # right where all images are of one size
         if place < offsets[k] or place >= offsets[k + 1]:
-            k = _last_not_above(offsets, place)
+            k = last_not_above(offsets, place)
         row = (place - offsets[k]) // width[k]
         column = place - offsets[k] - row * width[k]
         px, py = column + 0.5, row + 0.5

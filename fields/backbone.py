@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.fields.resampling import Box
 from polyfield.kernels.choice import plain
 from polyfield.kernels.encode import EncoderKernels
 
@@ -45,6 +46,7 @@ class Backbone(nn.Module):
     density_parts: int | None = None  # parts whose features the density needs; None: all of them
     head: Sequence[int] | None = None  # hidden layers of the signal decoder that suits; None: usual
     separable = False  # whether `on_grid` is there, and far quicker than points
+    croppable = False  # whether `crop` works
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -96,6 +98,26 @@ class Backbone(nn.Module):
 
         Called before `grow` and the tensors themselves come back; nothing to do by default.
         """
+
+    def crop(self, box: Box) -> list[Replacement]:
+        """Spend all vertices on a part of the unit cube, which becomes the whole of it.
+
+        Args:
+            box: the part, within [0, 1]^d.
+
+        Returns:
+            What was replaced. Only lattices along the axes can do this: see `croppable`.
+        """
+        raise InputError(
+            field="field",
+            found=type(self).__name__,
+            expected="a lattice along the axes, where it is to be cropped",
+        )
+
+    @property
+    def cells(self) -> Sequence[int] | None:
+        """How many cells its finest lattice has along each coordinate; None where it has none."""
+        return None
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser: grids move only where a gradient arrives."""

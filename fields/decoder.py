@@ -1,10 +1,12 @@
 """From features to density and colour: a trunk, then a colour head.
 
-Letters: n points, c features, k geometry features, q numbers a ray, e spherical harmonics.
+Letters: n points, c features, k geometry features, q numbers a ray, e spherical harmonics, b
+features of a basis.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -36,7 +38,11 @@ class RadianceDecoder(nn.Module):
         sh_degree: degree of the direction's harmonics.
         skip: the trunk's layer (1 is the first) that sees the features again; -1 for none.
         activation: "exp" (truncated) or "softplus".
-        shift: added to the raw density.
+        shift: added to the raw density; scale: of the activated density (TensoRF's 25 is the factor
+            by which it lengthens distances).
+        basis: b, features that a matrix makes of the geometry for the colour network (TensoRF); 0
+            for none: it sees the geometry itself.
+        octaves: of sines and cosines of these b features that the network sees too.
         summed: see `trunk`.
         code_dim: numbers of a per-image appearance code, colour networks only.
         lr_scale: learning rate relative to the optimiser's.
@@ -56,6 +62,9 @@ class RadianceDecoder(nn.Module):
         skip: int = -1,
         activation: Literal["exp", "softplus"] = "exp",
         shift: float = 0.0,
+        scale: float = 1.0,
+        basis: int = 0,
+        octaves: int = 0,
         summed: int = 1,
         code_dim: int = 0,
         lr_scale: float = 1.0,
@@ -79,6 +88,11 @@ class RadianceDecoder(nn.Module):
             raise InputError(
                 field="decoder.sh_degree", found=sh_degree, expected=f"0 to {MAX_DEGREE}"
             )
+        if not 0 < scale < math.inf:
+            raise InputError(field="decoder.scale", found=scale, expected="above 0")
+        if not 0 <= lr_scale < math.inf:
+            raise InputError(field="decoder.lr_scale", found=lr_scale, expected="0 or more")
+        _check_basis(color, basis, octaves)
         widths = {"trunk": trunk or (), "hidden": hidden, "geometry": (geometry,)}
         for name, numbers in widths.items():
             if any(width < (0 if name == "geometry" else 1) for width in numbers):
@@ -89,8 +103,6 @@ class RadianceDecoder(nn.Module):
             raise InputError(
                 field="decoder.skip", found=skip, expected=f"-1 or 1 to {len(trunk or ()) + 1}"
             )
-        if not lr_scale >= 0:
-            raise InputError(field="decoder.lr_scale", found=lr_scale, expected="0 or more")
         if trunk is None and not 1 <= summed <= in_dim:
             raise InputError(
                 field="decoder.summed",
@@ -101,6 +113,7 @@ class RadianceDecoder(nn.Module):
         self.in_dim, self.color_kind, self.sh_degree = in_dim, color, sh_degree
         self.activation, self._shift, self.code_dim = activation, float(shift), code_dim
         self.harmonics, self.lr_scale = (sh_degree + 1) ** 2, lr_scale
+        self.scale, self.basis, self.octaves = float(scale), basis, octaves
         self.summed = 0 if trunk is not None else summed
         if color == "sh":
             geometry = 3 * self.harmonics
@@ -116,11 +129,17 @@ class RadianceDecoder(nn.Module):
         else:
             trunk_widths = [in_dim, *trunk, 1 + geometry]
         self.trunk_widths, self.skip, self.geometry = trunk_widths, skip, geometry
+        seen = basis * (1 + 2 * octaves) if basis else geometry
         self.color_widths = (
-            [geometry] if color == "sh" else [geometry + self.harmonics + code_dim, *hidden, 3]
+            [geometry] if color == "sh" else [seen + self.harmonics + code_dim, *hidden, 3]
         )
         self.trunk = nn.Parameter(initial_parameters(trunk_widths, skip, generator))
-        self.color = nn.Parameter(initial_parameters(self.color_widths, -1, generator))
+        matrix = torch.empty(geometry * basis).uniform_(
+            -(geometry**-0.5), geometry**-0.5, generator=generator
+        )
+        self.color = nn.Parameter(
+            torch.cat([matrix, initial_parameters(self.color_widths, -1, generator)])
+        )
         self.kernels = self._kernels()
 
     @property
@@ -134,6 +153,8 @@ class RadianceDecoder(nn.Module):
         blocks = color.harmonics_blocks(self.harmonics)
         if is_network:
             blocks = (color.network_forward, color.network_backward)
+        if self.basis:
+            blocks = color.basis_blocks(self.basis, self.octaves)
         return DecoderKernels(
             summed=self.summed,
             trunk_shape=np.array([len(self.trunk_widths) - 1, self.skip, *self.trunk_widths]),
@@ -141,8 +162,10 @@ class RadianceDecoder(nn.Module):
             color_forward=blocks[0],
             color_backward=blocks[1],
             color_width=sum(self.color_widths) if is_network else 0,
+            ray_width=self.harmonics + self.code_dim,
             activation=ACTIVATIONS[self.activation],
             shift=self.shift,
+            scale=self.scale,
         )
 
     def ray_features(
@@ -178,8 +201,8 @@ class RadianceDecoder(nn.Module):
         raw = raw + self.shift
         if self.activation == "exp":
             # The slope of the truncated exponential is its value, beyond the cut as well.
-            return _TruncatedExp.apply(raw), geometry
-        return F.softplus(raw, threshold=render.EXPONENT_MAX), geometry
+            return self.scale * _TruncatedExp.apply(raw), geometry
+        return self.scale * F.softplus(raw, threshold=render.EXPONENT_MAX), geometry
 
     def color_of(
         self, geometry: Float[Tensor, "n k"], ray_features: Float[Tensor, "n q"]
@@ -188,8 +211,18 @@ class RadianceDecoder(nn.Module):
         if self.color_kind == "sh":
             coefficients = geometry.view(-1, 3, self.harmonics)
             return torch.sigmoid((coefficients * ray_features[:, None, :]).sum(dim=-1))
-        inputs = torch.cat([geometry, ray_features], dim=-1)
-        return torch.sigmoid(network(inputs, self.color, self.color_widths, -1))
+        split = self.geometry * self.basis
+        inputs = torch.cat([*self._seen(geometry, self.color[:split]), ray_features], dim=-1)
+        return torch.sigmoid(network(inputs, self.color[split:], self.color_widths, -1))
+
+    def _seen(self, geometry: Float[Tensor, "n k"], matrix: Float[Tensor, " kb"]) -> list[Tensor]:
+        """What the colour network sees of the geometry, [n, *] each."""
+        if not self.basis:
+            return [geometry]
+        projected = geometry @ matrix.view(self.geometry, self.basis)
+        angles = [projected * 2**i for i in range(self.octaves)]
+        waves = (wave for angle in angles for wave in (angle.sin(), angle.cos()))
+        return [projected, *waves]
 
     def parameter_groups(self) -> list[dict]:
         """Groups for the optimiser."""
@@ -198,6 +231,17 @@ class RadianceDecoder(nn.Module):
             return []
         group = {"params": params, "name": "decoder", "sparse": False}
         return [{**group, "lr_scale": self.lr_scale}]
+
+
+def _check_basis(color: str, basis: int, octaves: int) -> None:
+    if basis < 0 or (basis and color == "sh"):
+        found = f"{basis}, and color={color}"
+        raise InputError(
+            field="decoder.basis", found=found, expected="0, or color=mlp and a number"
+        )
+    if octaves and not (basis and 0 < octaves <= 16):
+        found = f"{octaves}, and basis {basis}"
+        raise InputError(field="decoder.octaves", found=found, expected="0, or up to 16 of a basis")
 
 
 class _TruncatedExp(torch.autograd.Function):

@@ -16,12 +16,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
-from polyfield.fields.backbone import Backbone
+from polyfield.fields.backbone import Backbone, Replacement
+from polyfield.fields.resampling import Box, resampled, spread
 from polyfield.kernels.encode import EncoderKernels
 from polyfield.kernels.grid import grid_blocks
 from polyfield.kernels.grid_reference import grid_reference
 
 GROUP = 4
+LEAST = 2  # vertices an axis
 
 
 class DenseGrid(Backbone):
@@ -37,6 +39,7 @@ class DenseGrid(Backbone):
     """
 
     density_parts = 1
+    croppable = True
 
     def __init__(
         self,
@@ -66,22 +69,27 @@ class DenseGrid(Backbone):
             raise InputError(
                 field="field.resolution", found=f"{groups * rows} rows", expected="fewer than 2^32"
             )
-        ints: list[int] = [groups]
-        floats: list[float] = []
-        for group in range(groups):
-            ints += [0, rows, group * rows, group * GROUP, *counts]
-            floats += [*(n - 1.0 for n in counts), 0.0]
-        self.counts = counts
+        self.counts, self._first_counts = counts, list(counts)
+        self._extent = [1.0] * in_dim  # edges of what is covered, of what was at first
         self.grid = nn.Parameter(
             torch.empty(groups * rows * GROUP).normal_(0, initial, generator=generator)
         )
-        self.kernels = EncoderKernels(
-            grid_blocks(in_dim, GROUP),
+        self.kernels = self._kernels()
+
+    def _kernels(self) -> EncoderKernels:
+        groups, rows = self.out_dim // GROUP, int(np.prod(self.counts))
+        ints: list[int] = [groups]
+        floats: list[float] = []
+        for group in range(groups):
+            ints += [0, rows, group * rows, group * GROUP, *self.counts]
+            floats += [*(n - 1.0 for n in self.counts), 0.0]
+        return EncoderKernels(
+            grid_blocks(self.in_dim, GROUP),
             np.array(ints),
             np.array(floats),
             groups,
-            channels,
-            in_dim,
+            self.out_dim,
+            self.in_dim,
             n_params=len(self.grid),
         )
 
@@ -89,6 +97,30 @@ class DenseGrid(Backbone):
     def params(self) -> nn.Parameter:
         return self.grid
 
+    @property
+    def cells(self) -> Sequence[int]:
+        return [count - 1 for count in self.counts]
+
     def reference(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         assert self.kernels is not None
         return grid_reference(x, self.grid, self.kernels, GROUP)
+
+    def crop(self, box: Box) -> list[Replacement]:
+        self._extent = [
+            edge * (upper - lower) for edge, lower, upper in zip(self._extent, *box, strict=True)
+        ]
+        old = self.counts
+        times = spread(self._extent)
+        new = [max(round(n * t), LEAST) for n, t in zip(self._first_counts, times)]
+        within = (list(box[0])[::-1], list(box[1])[::-1])
+
+        def carry(values: Tensor) -> Tensor:
+            lattices = values.view(-1, *old[::-1], GROUP)
+            pieces = [resampled(lattice, new[::-1], within) for lattice in lattices]
+            return torch.cat([piece.reshape(-1) for piece in pieces])
+
+        before, self.counts = self.grid, new
+        with torch.no_grad():
+            self.grid = nn.Parameter(carry(before))
+        self.kernels = self._kernels()
+        return [Replacement(before, self.grid, carry)]

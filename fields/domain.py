@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.fields.resampling import Box
 from polyfield.kernels import domain as kernel
 
 KINDS = {
@@ -49,6 +50,19 @@ class Domain(nn.Module):
     def code(self) -> int:
         """The kernels' number for the kind."""
         return KINDS[self.kind]
+
+    @torch.no_grad()
+    def crop(self, box: Box) -> None:
+        """Cover a part only, which becomes the whole unit cube.
+
+        Args:
+            box: the part of the unit cube; of a box, as a contraction has no outside to leave out.
+        """
+        if self.kind != "box":
+            raise InputError(field="domain.kind", found=self.kind, expected="box, to be cropped")
+        corners = torch.tensor([list(corner) for corner in box], dtype=torch.float64)
+        lower, upper = self.bounds.double()
+        self.bounds.copy_(lower + corners * (upper - lower))
 
     def to_unit(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """World points in the unit cube; under a box, points outside leave it."""

@@ -18,6 +18,7 @@ from polyfield.errors import InputError
 from polyfield.fields.backbone import Backbone, Replacement
 from polyfield.fields.decoder import RadianceDecoder
 from polyfield.fields.domain import Domain
+from polyfield.fields.resampling import Box
 from polyfield.kernels.sweep import density_sweep
 from polyfield.kernels.volume import VolumeKernels
 
@@ -156,3 +157,18 @@ class RadianceField(nn.Module):
     def grow(self, step: int, progress: float) -> list[Replacement]:
         """Let the backbone change resolution; what was replaced."""
         return self.backbone.grow(step, progress)
+
+    @property
+    def croppable(self) -> bool:
+        """Whether `crop` works: lattices along the axes in a box, of what stands still."""
+        return self.domain.kind == "box" and self.backbone.croppable and not self.moves
+
+    def crop(self, box: Box) -> list[Replacement]:
+        """Spend all of the backbone on a part of the domain.
+
+        Args:
+            box: the part of the unit cube that becomes the whole of it.
+        """
+        replaced = self.backbone.crop(box)
+        self.domain.crop(box)
+        return replaced

@@ -1,20 +1,30 @@
 """Colour heads: from a sample's geometry features and its ray's encoded direction to rgb.
 
 Letters: n rows, k geometry features, q numbers a ray (the direction's spherical harmonics, then
-any appearance code), e harmonics. Both heads end in a sigmoid.
+any appearance code), e harmonics, b features of a basis, l octaves. All heads end in a sigmoid.
 
 `shape` (int64) is [e, k, then the network's shape as in `kernels.mlp`].
+
+The head with a basis is TensoRF's (Chen et al. 2022, section 4.2 and appendix B): a = geometry B,
+B [k, b] without bias, and a network over [a, sin a, cos a, sin 2a, cos 2a, ..., ray features]. Its
+parameters are B, row by row, and then the network's.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from polyfield.kernels.blocks import Block, block, variant
+from polyfield.kernels.blocks import Block, block, unbound, variant
 from polyfield.kernels.exponential import exponential
-from polyfield.kernels.mlp import mlp_backward, mlp_forward, output
+from polyfield.kernels.mlp import add_to, mlp_backward, mlp_forward, output
 
 HARMONICS = 9  # e; bound anew by `harmonics_blocks`
+BASIS, OCTAVES = 1, 0  # b and l; bound anew by `basis_blocks`
+CHUNK = 256  # rows whose geometry is made contiguous at once
+
+fill_inputs: Block = unbound
 
 
 @block
@@ -124,3 +134,113 @@ def network_backward(  # type: ignore[no-untyped-def]
         if d_ray_features.shape[0] > 0:
             for c in range(width - k):
                 d_ray_features[ray, c] += inputs[row, k + c]
+
+
+@block
+def contiguous_rows(values, first, last):  # type: ignore[no-untyped-def]
+    """A copy of rows first..last that BLAS can read."""
+    rows = np.empty((last - first, values.shape[1]), values.dtype)
+    for row in range(last - first):
+        for c in range(values.shape[1]):
+            rows[row, c] = values[first + row, c]
+    return rows
+
+
+def basis_inputs(geometry, rays, ray_features, basis, inputs, r0):  # type: ignore[no-untyped-def]
+    """Fill the network's inputs [n, b (1 + 2 l) + q]; higher octaves by doubling the angle."""
+    n, seen = inputs.shape[0], BASIS * (1 + 2 * OCTAVES)
+    two, one = inputs.dtype.type(2), inputs.dtype.type(1)
+    for first in range(0, n, CHUNK):
+        last = min(first + CHUNK, n)
+        projected = np.dot(contiguous_rows(geometry, first, last), basis)
+        for row in range(last - first):
+            into = inputs[first + row]
+            for c in range(BASIS):
+                into[c] = projected[row, c]
+            if OCTAVES > 0:
+                for c in range(BASIS):
+                    into[BASIS + c] = math.sin(projected[row, c])
+                    into[2 * BASIS + c] = math.cos(projected[row, c])
+            for i in range(1, OCTAVES):
+                at = (2 * i - 1) * BASIS
+                for c in range(BASIS):
+                    sine, cosine = into[at + c], into[at + BASIS + c]
+                    into[at + 2 * BASIS + c] = two * sine * cosine
+                    into[at + 3 * BASIS + c] = one - two * sine * sine
+    for row in range(n):
+        ray = rays[r0 + row]
+        for c in range(ray_features.shape[1]):
+            inputs[row, seen + c] = ray_features[ray, c]
+
+
+def basis_forward(geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb):  # type: ignore[no-untyped-def]
+    """rgb[r0:r1] by a basis and a network; arguments as the harmonics' head."""
+    k, width = shape[1], shape[4]
+    split = k * BASIS
+    inputs = acts[r0 * width : r1 * width].reshape(r1 - r0, width)
+    fill_inputs(geometry, rays, ray_features, params[:split].reshape(k, BASIS), inputs, r0)
+    layers = acts[capacity * width :]
+    mlp_forward(inputs, params[split:], shape[2:], layers, capacity, r0, r1)
+    logits = output(layers, shape[2:], capacity, r0, r1)
+    for row in range(r1 - r0):
+        for c in range(3):
+            rgb[r0 + row, c] = logits[row, c]
+    sigmoids(rgb[r0:r1])
+
+
+def basis_backward(  # type: ignore[no-untyped-def]
+    geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb, d_rgb,
+    d_geometry, d_ray_features, d_params,
+):  # fmt: skip
+    """The backward of `basis_forward`; arguments as the harmonics' head."""
+    n, k, width = r1 - r0, shape[1], shape[4]
+    split, seen = k * BASIS, BASIS * (1 + 2 * OCTAVES)
+    one = rgb.dtype.type(1)
+    d_logits = np.empty((n, 3), rgb.dtype)
+    for row in range(n):
+        for c in range(3):
+            value = rgb[r0 + row, c]
+            d_logits[row, c] = d_rgb[row, c] * value * (one - value)
+    inputs = acts[r0 * width : r1 * width].reshape(n, width)
+    layers = acts[capacity * width :]
+    d_inputs = np.empty((n, width), rgb.dtype)
+    mlp_backward(
+        inputs, params[split:], shape[2:], layers, capacity, r0, r1, d_logits, d_params[split:],
+        d_inputs,
+    )  # fmt: skip
+    if d_ray_features.shape[0] > 0:
+        for row in range(n):
+            for c in range(width - seen):
+                d_ray_features[rays[r0 + row], c] += d_inputs[row, seen + c]
+    d_projected = np.empty((n, BASIS), rgb.dtype)
+    for row in range(n):
+        for c in range(BASIS):
+            d_projected[row, c] = d_inputs[row, c]
+        frequency = one
+        for i in range(OCTAVES):
+            at = (2 * i + 1) * BASIS
+            for c in range(BASIS):
+                d_projected[row, c] += frequency * (
+                    inputs[row, at + BASIS + c] * d_inputs[row, at + c]
+                    - inputs[row, at + c] * d_inputs[row, at + BASIS + c]
+                )
+            frequency += frequency
+    basis = params[:split].reshape(k, BASIS)
+    for first in range(0, n, CHUNK):
+        last = min(first + CHUNK, n)
+        rows = contiguous_rows(geometry, first, last)
+        add_to(np.dot(rows.T, d_projected[first:last]), d_params[:split])
+        back = np.dot(d_projected[first:last], basis.T)
+        for row in range(last - first):
+            for c in range(k):
+                d_geometry[first + row, c] = back[row, c]
+
+
+def basis_blocks(features: int, octaves: int) -> tuple[Block, Block]:
+    """The head with a basis of b features and l octaves: forward and backward."""
+    constants = {"BASIS": features, "OCTAVES": octaves}
+    fill = variant(basis_inputs, **constants)
+    return (
+        variant(basis_forward, **constants, fill_inputs=fill),
+        variant(basis_backward, **constants),
+    )

@@ -30,7 +30,8 @@ backward_part: Block = unbound
 
 
 def _forward(  # type: ignore[no-untyped-def]
-    xs, encoding, n_parts, trunk_params, trunk_shape, kind, shift, features, acts, density, slope,
+    xs, encoding, n_parts, trunk_params, trunk_shape, kind, shift, scale, features, acts, density,
+    slope,
 ):  # fmt: skip
     n = xs.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
@@ -39,7 +40,7 @@ def _forward(  # type: ignore[no-untyped-def]
         encode_rows(xs[i0:i1], 0, i1 - i0, 0, n_parts, encoding, block)
         rows = trunk_rows(block, trunk_params, trunk_shape, acts[task], POINTS, 0, i1 - i0)
         for i in range(i1 - i0):
-            density[i0 + i], slope[i0 + i] = density_of(raw_density(rows, i), kind, shift)
+            density[i0 + i], slope[i0 + i] = density_of(raw_density(rows, i), kind, shift, scale)
 
 
 def _backward(  # type: ignore[no-untyped-def]
@@ -88,8 +89,8 @@ class _Density(torch.autograd.Function):
         network = (encoding, kernels.density_parts, weights, decoder.trunk_shape)
         with launch():
             run(
-                points, *network, decoder.activation, dtype.type(decoder.shift), features,
-                acts, density, slope,
+                points, *network, decoder.activation, dtype.type(decoder.shift),
+                dtype.type(decoder.scale), features, acts, density, slope,
             )  # fmt: skip
         ctx.kernels = kernels
         ctx.save_for_backward(params, trunk)

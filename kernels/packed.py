@@ -147,6 +147,14 @@ def visible(density: Float[Tensor, " n"], samples: Samples, stop: float) -> Bool
     return mask
 
 
+def weights(density: Float[Tensor, " n"], samples: Samples) -> Float[Tensor, " n"]:
+    """Every sample's share of its ray's light, in plain torch."""
+    thickness = density * samples.dt
+    sums = torch.cat([thickness.new_zeros(1), thickness.cumsum(0)])
+    before = sums[:-1] - sums[samples.offsets[samples.ray]]
+    return -torch.exp(-before) * torch.expm1(-thickness)
+
+
 def _composite(density, rgb, t, dt, offsets, stop, out):  # type: ignore[no-untyped-def]
     one, third = density.dtype.type(1), density.dtype.type(1 / 3)
     for ray in prange(offsets.shape[0] - 1):

@@ -14,6 +14,10 @@ looks, the fourth coordinate of all its samples; empty where nothing moves.
 with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not
 outweigh what is near.
 
+With CULLS, colour is computed only where w >= settings[FAINT]; fainter samples are black, and so is
+what they add to the gradient (Chen et al. 2022, section 4.3). The bright rows are kept beside the
+others, in a list of their own in the same order, with their features and colours.
+
 The templates are specialised by `kernels.volume`, which also says what the arguments are.
 """
 
@@ -35,9 +39,11 @@ ROWS = 1024  # rows a backward task, so that its activations stay in cache
 EXPONENT_MAX = 15.0
 N_OUT = 6  # numbers a ray: rgb, opacity, distance, distortion
 EXP, SOFTPLUS = 0, 1
-STOP, SHIFT, NEAR_SCALE = 0, 1, 2  # the fields of `settings`
+STOP, SHIFT, NEAR_SCALE, DENSITY_SCALE, FAINT = 0, 1, 2, 3, 4  # the fields of `settings`
+N_SETTINGS = 5
 
 SUMMED = 0  # features summed into the raw density of a decoder without trunk; 0: it has a trunk
+CULLS = 0  # 1 where faint samples get no colour
 encode_parts: Block = unbound
 backward_part: Block = unbound
 gradient_parts: Block = unbound
@@ -46,17 +52,17 @@ color_backward: Block = unbound
 
 
 @block
-def density_of(raw, kind, shift):  # type: ignore[no-untyped-def]
-    """Density from the raw output, and its slope: exp (truncated) or softplus of raw + shift."""
+def density_of(raw, kind, shift, scale):  # type: ignore[no-untyped-def]
+    """Density and its slope: scale times exp (truncated) or softplus of raw + shift."""
     one, top = type(raw)(1), type(raw)(EXPONENT_MAX)
     x = raw + shift
     if kind == EXP:
-        value = exponential(min(x, top))
+        value = scale * exponential(min(x, top))
         return value, value
     if x > top:
-        return x, one
+        return scale * x, scale
     e = exponential(x)
-    return math.log1p(e), e / (one + e)
+    return scale * math.log1p(e), scale * (e / (one + e))
 
 
 @block
@@ -85,7 +91,7 @@ def raw_density(row, r):  # type: ignore[no-untyped-def]
     return value
 
 
-def opacities(rows, dts, kind, shift, alpha, slope):  # type: ignore[no-untyped-def]
+def opacities(rows, dts, kind, shift, scale, alpha, slope):  # type: ignore[no-untyped-def]
     """Opacity 1 - exp(-density dt) of rows of `trunk_rows`, and the density's slope.
 
     Loops of their own, free of the rays' bookkeeping, so that they become vector code.
@@ -95,11 +101,11 @@ def opacities(rows, dts, kind, shift, alpha, slope):  # type: ignore[no-untyped-
         alpha[r] = raw_density(rows, r)
     if kind == EXP:
         for r in range(n):
-            value, slope[r] = density_of(alpha[r], EXP, shift)
+            value, slope[r] = density_of(alpha[r], EXP, shift, scale)
             alpha[r] = -exponential_minus_one(-value * dts[r])
     else:
         for r in range(n):
-            value, slope[r] = density_of(alpha[r], SOFTPLUS, shift)
+            value, slope[r] = density_of(alpha[r], SOFTPLUS, shift, scale)
             alpha[r] = -exponential_minus_one(-value * dts[r])
 
 
@@ -114,28 +120,56 @@ def encode_rows(xs, r0, r1, first, last, encoding, features):  # type: ignore[no
 
 
 @block
-def move(values, sources, first, moved):  # type: ignore[no-untyped-def]
+def move(values, columns, sources, first, moved):  # type: ignore[no-untyped-def]
     """values[first + m] = values[sources[m]] for m < moved; sources ascend, never below target."""
     for m in range(moved):
         source, target = sources[m], first + m
         if source != target:
-            for c in range(values.shape[1]):
+            for c in range(columns):
                 values[target, c] = values[source, c]
 
 
-def move_rows(sources, first, moved, xs, features, trunk_shape, acts, capacity, keep):  # type: ignore[no-untyped-def]
+def move_rows(  # type: ignore[no-untyped-def]
+    sources, first, moved, xs, features, columns, trunk_shape, acts, capacity, keep
+):
     """Close the gaps that dropped samples leave in a round's rows.
 
     Args:
-        keep: move also what only the backward pass reads.
+        columns: of the features, that are there; keep: move also what only the backward pass reads.
     """
     n_layers = trunk_shape[0]
     if keep or SUMMED > 0:
-        move(xs, sources, first, moved)
-        move(features, sources, first, moved)
+        move(xs, xs.shape[1], sources, first, moved)
+        move(features, columns, sources, first, moved)
     if SUMMED == 0:
         for i in range(1 if keep else n_layers, n_layers + 1):
-            move(layer(acts, trunk_shape, capacity, i, 0, capacity), sources, first, moved)
+            values = layer(acts, trunk_shape, capacity, i, 0, capacity)
+            move(values, values.shape[1], sources, first, moved)
+
+
+@block
+def take_bright(  # type: ignore[no-untyped-def]
+    faint, r0, r1, weights, rays, xs, features, columns, c0, rows, ray_of, x_of, feature
+):
+    """Append rows r0..r1 with a weight of at least `faint` to the bright ones, from c0 on.
+
+    Args:
+        columns: of the features, that are there.
+        rows, ray_of, x_of, feature: of the bright: their rows, rays, points and features.
+
+    Returns:
+        The end of the bright ones.
+    """
+    c = c0
+    for row in range(r0, r1):
+        if weights[row] >= faint:
+            rows[c], ray_of[c] = row, rays[row]
+            for a in range(xs.shape[1]):
+                x_of[c, a] = xs[row, a]
+            for i in range(columns):
+                feature[c, i] = features[row, i]
+            c += 1
+    return c
 
 
 @block
@@ -157,10 +191,12 @@ def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
     encoding, n_parts, density_parts, trunk_params, trunk_shape, color_params, color_shape, keep,
     block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
-    rgb, out, rows_of, marched,
+    rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of, bright_of,
+    marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
     n_blocks = (n_rays + block_rays - 1) // block_rays
+    density_columns = density_parts * features.shape[2] // n_parts
     for thread in prange(n_threads):
         ray_of, t_of, dt_of, x_of = rays[thread], ts[thread], dts[thread], xs[thread]
         feature, act, color_act = features[thread], acts[thread], color_acts[thread]
@@ -175,7 +211,7 @@ def render_forward(  # type: ignore[no-untyped-def]
         sources = np.empty(block_rays * ROUND, np.int64)
         alpha = np.empty(block_rays * ROUND, settings.dtype)
         gradient = np.empty(block_rays * ROUND, settings.dtype)
-        end, n_marched = 0, 0
+        end, n_marched, n_bright = 0, 0, 0
         for b in range(thread, n_blocks, n_threads):
             first_ray = b * block_rays
             first_row = end if keep else 0
@@ -217,7 +253,10 @@ def render_forward(  # type: ignore[no-untyped-def]
                     break
                 encode_rows(x_of, end, last, 0, density_parts, encoding, feature)
                 trunk = trunk_rows(feature, trunk_params, trunk_shape, act, capacity, end, last)
-                opacities(trunk, dt_of[end:last], kind, settings[SHIFT], alpha, gradient)
+                opacities(
+                    trunk, dt_of[end:last], kind, settings[SHIFT], settings[DENSITY_SCALE], alpha,
+                    gradient,
+                )  # fmt: skip
                 source, target, still = 0, end, 0
                 for a in range(n_alive):
                     i = alive[a]
@@ -246,13 +285,37 @@ def render_forward(  # type: ignore[no-untyped-def]
                         alive[still] = i
                         still += 1
                 move_rows(
-                    sources, end, target - end, x_of, feature, trunk_shape, act, capacity, keep
-                )
+                    sources, end, target - end, x_of, feature, density_columns, trunk_shape, act,
+                    capacity, keep,
+                )  # fmt: skip
                 n_alive = still
                 end = target
             if end < 0:
                 break
             if end == first_row:
+                continue
+            if CULLS == 1:
+                first_bright = n_bright if keep else 0
+                n_bright = take_bright(
+                    settings[FAINT], first_row, end, weight, ray_of, x_of, feature,
+                    density_columns, first_bright, bright[thread], bright_rays[thread],
+                    bright_xs[thread], bright_features[thread],
+                )  # fmt: skip
+                encode_rows(
+                    bright_xs[thread], first_bright, n_bright, density_parts, n_parts, encoding,
+                    bright_features[thread],
+                )  # fmt: skip
+                color_forward(
+                    bright_features[thread][first_bright:n_bright, SUMMED:], bright_rays[thread],
+                    ray_features, color_params, color_shape, color_act, capacity, first_bright,
+                    n_bright, bright_rgb[thread],
+                )  # fmt: skip
+                color[first_row:end] = zero
+                for i in range(first_bright, n_bright):
+                    row = bright[thread, i]
+                    for c in range(3):
+                        color[row, c] = bright_rgb[thread, i, c]
+                        out[ray_of[row], c] += weight[row] * color[row, c]
                 continue
             if density_parts < n_parts:
                 encode_rows(x_of, first_row, end, density_parts, n_parts, encoding, feature)
@@ -267,17 +330,21 @@ def render_forward(  # type: ignore[no-untyped-def]
             for row in range(first_row, end):
                 for c in range(3):
                     out[ray_of[row], c] += weight[row] * color[row, c]
-        rows_of[thread] = end
+        rows_of[thread], bright_of[thread] = end, n_bright
         marched[thread] = n_marched
 
 
 def render_backward(  # type: ignore[no-untyped-def]
-    origins, directions, ray_features, grid, march, settings, encoding, n_parts, trunk_params,
-    trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
-    color_acts, weights, slopes, rgb, out, rows_of, d_out, d_params, d_trunk, d_color,
-    d_ray_features, d_frames, want_points, d_origins, d_directions,
+    origins, directions, ray_features, grid, march, settings, encoding, n_parts, density_parts,
+    trunk_params, trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
+    color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb,
+    out, rows_of, bright_of, d_out, d_params, d_trunk, d_color, d_ray_features,
+    d_frames, want_points, d_origins, d_directions,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
+    apart = density_parts if CULLS == 1 and not want_points else n_parts  # parts of bright rows
+    density_columns = density_parts * features.shape[2] // n_parts
+    bright_columns = np.empty((n_threads, bright_xs.shape[1] * bright_xs.shape[2]), xs.dtype)
     columns = np.empty((n_threads, xs.shape[2] * capacity), xs.dtype)
     for thread in prange(n_threads):
         ray_of, t_of, dt_of = rays[thread], ts[thread], dts[thread]
@@ -295,6 +362,8 @@ def render_backward(  # type: ignore[no-untyped-def]
         d_trunk_out = np.empty((ROWS, trunk_width), settings.dtype)
         d_rgb = np.empty((ROWS, 3), settings.dtype)
         d_density = np.empty(ROWS, settings.dtype)
+        d_bright = np.empty((ROWS if CULLS == 1 else 0, width), settings.dtype)
+        first_bright, n_bright = 0, 0
         for r0 in range(0, n_rows, ROWS):
             r1 = min(r0 + ROWS, n_rows)
             for row in range(r0, r1):
@@ -320,9 +389,37 @@ def render_backward(  # type: ignore[no-untyped-def]
                 d_density[row - r0] = (
                     dt * ((one - light[ray, 0]) * value - after) * slope[row] * scale
                 )
+                at = row - r0
+                if CULLS == 1:
+                    at = n_bright - first_bright
+                    if n_bright == bright_of[thread] or bright[thread, n_bright] != row:
+                        continue
+                    n_bright += 1
                 for c in range(3):
-                    d_rgb[row - r0, c] = w * g[c] * scale
+                    d_rgb[at, c] = w * g[c] * scale
             rows = r1 - r0
+            if CULLS == 1:
+                colored = n_bright - first_bright
+                of_bright = bright_features[thread][first_bright:n_bright]
+                color_backward(
+                    of_bright[:, SUMMED:], bright_rays[thread], ray_features, color_params,
+                    color_shape, color_act, capacity, first_bright, n_bright, bright_rgb[thread],
+                    d_rgb[:colored], d_bright[:colored, SUMMED:], d_ray_features, d_color[thread],
+                )  # fmt: skip
+                taken = width if want_points else density_columns
+                for row in range(rows):
+                    for c in range(SUMMED):
+                        feature[r0 + row, c] = d_density[row]
+                    for c in range(SUMMED, taken):
+                        feature[r0 + row, c] = 0
+                for i in range(colored):
+                    row = bright[thread, first_bright + i]
+                    for c in range(SUMMED, taken):
+                        feature[row, c] = d_bright[i, c]
+                    for c in range(density_columns, width):
+                        of_bright[i, c] = d_bright[i, c]
+                first_bright = n_bright
+                continue
             if SUMMED == 0:
                 geometry = output(act, trunk_shape, capacity, r0, r1)[:, 1:]
                 d_geometry = d_trunk_out[:rows, 1:]
@@ -347,12 +444,26 @@ def render_backward(  # type: ignore[no-untyped-def]
         for a in range(xs.shape[2]):
             for row in range(n_rows):
                 by_axis[a, row] = xs[thread, row, a]
+        if apart < n_parts:
+            by_axis = bright_columns[thread][: xs.shape[2] * n_bright].reshape(
+                xs.shape[2], n_bright
+            )
+            for a in range(xs.shape[2]):
+                for row in range(n_bright):
+                    by_axis[a, row] = bright_xs[thread, row, a]
     for worker in prange(n_threads):
         for part in range(worker, n_parts, n_threads):
             for thread in range(n_threads):
                 n_rows = rows_of[thread]
                 by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
-                backward_part(part, by_axis, features[thread][:n_rows], encoding, d_params)
+                values = features[thread][:n_rows]
+                if part >= apart:
+                    n_rows = bright_of[thread]
+                    by_axis = bright_columns[thread][: xs.shape[2] * n_rows].reshape(
+                        xs.shape[2], n_rows
+                    )
+                    values = bright_features[thread][:n_rows]
+                backward_part(part, by_axis, values, encoding, d_params)
     if want_points:
         for thread in prange(n_threads):
             n_rows = rows_of[thread]

@@ -25,7 +25,7 @@ raw_density: Block = unbound
 
 def _density(  # type: ignore[no-untyped-def]
     xs, encoding, density_parts, width, trunk_params, trunk_shape, acts_width, kind,
-    shift, out,
+    shift, scale, out,
 ):  # fmt: skip
     n = xs.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
@@ -35,7 +35,7 @@ def _density(  # type: ignore[no-untyped-def]
         encode_rows(xs[i0:i1], 0, i1 - i0, 0, density_parts, encoding, features)
         rows = trunk_rows(features, trunk_params, trunk_shape, acts, i1 - i0, 0, i1 - i0)
         for i in range(i1 - i0):
-            value, _ = density_of(raw_density(rows, i), kind, shift)
+            value, _ = density_of(raw_density(rows, i), kind, shift, scale)
             out[i0 + i] = value
 
 
@@ -63,6 +63,7 @@ def density_sweep(
             np.ascontiguousarray(x.detach().numpy(), values.dtype),
             encoder.encoding(values, frames.detach().contiguous().numpy()), kernels.density_parts,
             encoder.width, trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width,
-            decoder.activation, values.dtype.type(decoder.shift), out.numpy(),
+            decoder.activation, values.dtype.type(decoder.shift),
+            values.dtype.type(decoder.scale), out.numpy(),
         )  # fmt: skip
     return out

@@ -36,7 +36,9 @@ class DecoderKernels:
         color_shape: as in `kernels.color`.
         color_forward, color_backward: the colour head.
         color_width: numbers a row that the head keeps for its backward.
-        activation: `render.EXP` or `render.SOFTPLUS`; shift: added to the raw density.
+        ray_width: numbers a ray that the head reads.
+        activation: `render.EXP` or `render.SOFTPLUS`; shift: added to the raw density; scale: of
+            the activated density.
     """
 
     summed: int
@@ -45,14 +47,10 @@ class DecoderKernels:
     color_forward: Block
     color_backward: Block
     color_width: int
+    ray_width: int
     activation: int
     shift: float
-
-    @property
-    def ray_width(self) -> int:
-        """Numbers a ray that the colour head reads."""
-        harmonics, geometry, layers = self.color_shape[:3].tolist()
-        return int(self.color_shape[4]) - geometry if layers else harmonics
+    scale: float
 
     @property
     def trunk_width(self) -> int:
@@ -77,10 +75,17 @@ class Stash:
     arrays: tuple[np.ndarray, ...] = field(default_factory=tuple)
 
     def reserve(
-        self, capacity: int, threads: int, widths: tuple[int, ...], dtype: np.dtype
+        self,
+        capacity: int,
+        threads: int,
+        widths: tuple[int, ...],
+        dtype: np.dtype,
+        culls: bool = False,
     ) -> None:
-        same = self.arrays and self.arrays[1].dtype == dtype and len(self.arrays[0]) == threads
-        if same and capacity <= self.capacity:
+        """Make room for rows, and as many bright ones where `culls`."""
+        arrays = self.arrays
+        same = arrays and arrays[1].dtype == dtype and len(arrays[0]) == threads
+        if same and capacity <= self.capacity and (arrays[10].shape[1] > 0 or not culls):
             return
         coordinates, features, acts, color_acts = widths
         shapes = [
@@ -95,7 +100,10 @@ class Stash:
             (threads, capacity, 3),
         ]
         rays = np.empty((threads, capacity), np.int32)
-        self.arrays = (rays, *(np.empty(shape, dtype) for shape in shapes))
+        bright = capacity if culls else 0
+        of_bright = [np.empty((threads, bright), np.int32) for _ in range(2)]
+        of_bright += [np.empty((threads, bright, n), dtype) for n in (coordinates, features, 3)]
+        self.arrays = (rays, *(np.empty(shape, dtype) for shape in shapes), *of_bright)
         self.capacity = capacity
 
 
@@ -132,29 +140,38 @@ class VolumeKernels:
         geometry: Geometry,
         settings: np.ndarray,
         params: tuple[np.ndarray, ...],
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Returns out [r, 6], rows a thread [threads], marched samples. Grows the stash at need."""
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], int]:
+        """Returns out [r, 6], rows and bright rows a thread [threads], marched samples.
+
+        Grows the stash at need.
+        """
         origins, directions, jitter, ray_features, times = rays
         n, threads, dtype = len(origins), get_num_threads(), settings.dtype
         blocks_each = -(-n // (threads * MAX_BLOCK))
         block_rays = max(-(-n // (threads * blocks_each)), 1)
         capacity = max(stash.capacity, MIN_CAPACITY, block_rays * render.ROUND * 4)
         out = np.empty((n, render.N_OUT), dtype)
-        rows, marched = np.zeros(threads, np.int64), np.zeros(threads, np.int64)
+        rows, bright, marched = (np.zeros(threads, np.int64) for _ in range(3))
+        culls = bool(settings[render.FAINT] > 0)
         decoder, encoder = self.decoder, self.encoder
         encoding = encoder.encoding(params[0], params[1])
-        run = specialise(render.render_forward, **self.shared, color_forward=decoder.color_forward)
+        run = specialise(
+            render.render_forward,
+            **self.shared,
+            CULLS=int(culls),
+            color_forward=decoder.color_forward,
+        )
         while True:
             with launch():  # the scratch too: it is shared with other threads
-                stash.reserve(capacity, threads, self._widths(), dtype)
+                stash.reserve(capacity, threads, self._widths(), dtype, culls)
                 run(
                     origins, directions, jitter, ray_features, times, *geometry, settings,
                     decoder.activation, encoding, encoder.n_parts, self.density_parts, params[2],
                     decoder.trunk_shape, params[3], decoder.color_shape, keep, block_rays,
-                    *stash.arrays, out, rows, marched,
+                    *stash.arrays, out, rows, bright, marched,
                 )  # fmt: skip
             if (rows >= 0).all():
-                return out, rows, int(marched.sum())
+                return out, (rows, bright), int(marched.sum())
             capacity = stash.capacity * 2
 
     def run_backward(
@@ -165,7 +182,7 @@ class VolumeKernels:
         settings: np.ndarray,
         params: tuple[np.ndarray, ...],
         out: np.ndarray,
-        rows: np.ndarray,
+        rows: tuple[np.ndarray, np.ndarray],
         d_out: np.ndarray,
         want_points: bool,
         want_features: bool,
@@ -180,11 +197,12 @@ class VolumeKernels:
         run = specialise(
             render.render_backward,
             **self.shared,
+            CULLS=int(settings[render.FAINT] > 0),
             backward_part=encoder.backward_part,
             gradient_parts=encoder.gradient_parts,
             color_backward=decoder.color_backward,
         )
-        threads = len(rows)
+        threads = len(rows[0])
         d_frames = np.zeros((threads, *params[1].shape), settings.dtype)
         d_trunk = np.zeros((threads, len(params[2])), settings.dtype)
         d_color = np.zeros((threads, len(params[3])), settings.dtype)
@@ -193,10 +211,10 @@ class VolumeKernels:
         with launch():
             run(
                 origins, directions, ray_features, geometry.grid, geometry.march, settings,
-                encoder.encoding(params[0], params[1]), encoder.n_parts, params[2],
-                decoder.trunk_shape, params[3], decoder.color_shape, *stash.arrays, out, rows,
-                d_out, d_params, d_trunk, d_color, d_features, d_frames, want_points, d_origins,
-                d_directions,
+                encoder.encoding(params[0], params[1]), encoder.n_parts, self.density_parts,
+                params[2], decoder.trunk_shape, params[3], decoder.color_shape, *stash.arrays, out,
+                *rows, d_out, d_params, d_trunk, d_color, d_features, d_frames, want_points,
+                d_origins, d_directions,
             )  # fmt: skip
         return (
             d_origins, d_directions, d_features, d_params, d_frames.sum(axis=0),
@@ -222,7 +240,8 @@ class VolumeKernels:
             params: the encoder's flat parameters and its frames [t, d, d], the trunk's and the
                 colour head's flat parameters.
             geometry: see `Geometry`, arrays of the parameters' type.
-            settings: [stop transmittance, density shift, near scale].
+            settings: [stop transmittance, density shift, near scale, density scale, weight below
+                which a sample gets no colour (needs a decoder without trunk)].
             jitter: [r] in [0, 1), the fraction of a step by which a ray's lattice is shifted.
             times: [r] in [0, 1], the fourth coordinate, for an encoder of four.
 
@@ -271,6 +290,12 @@ class VolumeKernels:
             raise InputError(field=field, found=times.shape, expected=wanted)
         if geometry.march.shape != (MARCH_FLOATS,):
             raise InputError(field="geometry", found=geometry.march.shape, expected=(MARCH_FLOATS,))
+        if settings.shape != (render.N_SETTINGS,):
+            raise InputError(field="settings", found=settings.shape, expected=(render.N_SETTINGS,))
+        if settings[render.FAINT] > 0 and self.decoder.summed == 0:
+            raise InputError(
+                field="renderer.faint", found="a decoder with a trunk", expected="one without, or 0"
+            )
         arrays = (geometry.march, settings, jitter, times)
         names = {str(x.dtype).removeprefix("torch.") for x in (origins, directions, ray_features)}
         names |= {str(x.dtype).removeprefix("torch.") for x in params}

@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
+from polyfield.fields.resampling import Box
 from polyfield.kernels.distances import cell_distances
+
+MARGIN = 1  # cells around what is occupied, when everything else is cut off
 
 
 class OccupancyGrid(nn.Module):
@@ -120,10 +123,7 @@ class OccupancyGrid(nn.Module):
         """
         n, device = self.resolution**3, self.values.device
         if not self.measured:
-            everywhere = torch.arange(n, device=device)
-            middle = torch.full((n, 3), 0.5, device=device)
-            self.steps.copy_(step_size(self.cell_points(everywhere, middle)))
-            self.measured = True
+            self._measure(step_size)
         if step < self.warmup:
             cells = self.reachable.nonzero().flatten()
         else:
@@ -139,6 +139,12 @@ class OccupancyGrid(nn.Module):
         self.values[cells] = self.values[cells].nan_to_num(0.0, 0.0)  # may have recovered
         self.values.scatter_reduce_(0, cells, density(points).float(), reduce="amax")
         self.refresh()
+
+    def _measure(self, step_size: Callable[[Tensor], Tensor]) -> None:
+        everywhere = torch.arange(len(self.steps), device=self.steps.device)
+        middle = torch.full((len(self.steps), 3), 0.5, device=self.steps.device)
+        self.steps.copy_(step_size(self.cell_points(everywhere, middle)))
+        self.measured = True
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -162,3 +168,41 @@ class OccupancyGrid(nn.Module):
                 size = (upper[axis] - lower[axis]) / R
                 self.clip[0, axis] = lower[axis] + hit[0] * size
                 self.clip[1, axis] = lower[axis] + (hit[-1] + 1) * size
+
+    @property
+    def found(self) -> bool:
+        """Whether anything is occupied by its own density, and not for want of anything denser."""
+        return bool((self.values > self.threshold / self.steps).any())
+
+    def box(self) -> Box:
+        """The box around what is occupied, a cell wider on each side, in the unit cube."""
+        R = self.resolution
+        cube = self.occupied.view(R, R, R)
+        lower, upper = [], []
+        for others in ((1, 2), (0, 2), (0, 1)):
+            hit = cube.amax(dim=others).nonzero().flatten()
+            lower.append(max(int(hit[0]) - MARGIN, 0) / R)
+            upper.append(min(int(hit[-1]) + 1 + MARGIN, R) / R)
+        return lower, upper
+
+    @torch.no_grad()
+    def crop(self, box: Box, step_size: Callable[[Tensor], Tensor]) -> None:
+        """Lay the cells over a part of the domain, which becomes all of it.
+
+        A cell takes the largest value of those that it was part of. Call it after `Domain.crop`.
+
+        Args:
+            box: the part, in the unit cube.
+            step_size: as in `update`.
+        """
+        R = self.resolution
+        cube = self.values.view(R, R, R)
+        for axis in range(3):
+            edges = torch.linspace(box[0][axis], box[1][axis], R + 1, dtype=torch.float64) * R
+            first = edges[:-1].floor().long().clamp(max=R - 1)
+            last = (edges[1:].ceil().long() - 1).clamp(min=0)
+            cube = torch.maximum(cube.index_select(axis, first), cube.index_select(axis, last))
+        self.values.copy_(cube.flatten())
+        self.clip.copy_(self.domain.bounds)
+        self._measure(step_size)
+        self.refresh()

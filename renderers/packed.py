@@ -46,6 +46,6 @@ def render_packed(
             density = field.density_at(u)
     out = shade(
         field, origins, directions, ray_features, samples, density, renderer.stop,
-        renderer.gradient_near, times,
+        renderer.gradient_near, times, renderer.faint,
     )  # fmt: skip
     return out, len(samples.t)

@@ -258,7 +258,8 @@ class ProposalRenderer(nn.Module):
         assert kernels is not None
         if self._listed is None or self._listed.field_kernels is not kernels:
             self._listed = ListedKernels(kernels)
-        settings = [self.stop, field.decoder.shift, self.gradient_near]
+        decoder = field.decoder
+        settings = [self.stop, decoder.shift, self.gradient_near, decoder.scale, 0.0]
         out, n_samples = self._listed(
             origins, directions, ray_features, field.params, t, field.domain.bounds,
             field.domain.code, np.array(settings, t.numpy().dtype),

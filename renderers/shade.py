@@ -10,7 +10,7 @@ from torch import Tensor
 
 from polyfield.fields.field import RadianceField
 from polyfield.kernels.choice import plain
-from polyfield.kernels.packed import Samples, composite, visible
+from polyfield.kernels.packed import Samples, composite, visible, weights
 from polyfield.kernels.packed_reference import composite_reference
 
 
@@ -24,6 +24,7 @@ def shade(
     stop: float = 0.0,
     gradient_near: float = 0.0,
     times: Float[Tensor, " r"] | None = None,
+    faint: float = 0.0,
 ) -> Float[Tensor, "r 6"]:
     """Rays' rgb, opacity, sum of weight times distance and distortion; see `kernels.render`.
 
@@ -33,6 +34,7 @@ def shade(
         stop: transmittance below which a ray ends.
         gradient_near: distance below which gradients are scaled by (t / distance)^2; 0 for off.
         times: when the rays look, for a field of space and time.
+        faint: weight below which a sample is black.
     """
     by_torch = plain(samples.t)
     if density is not None and not by_torch and stop > 0:
@@ -45,6 +47,8 @@ def shade(
     u = field.at(u, None if times is None else times[samples.ray])
     density, geometry = field.decoder.density(field.backbone(u))
     rgb = field.decoder.color_of(geometry, ray_features[samples.ray])
+    if faint > 0:
+        rgb = rgb * (weights(density.detach(), samples) >= faint)[:, None]
     if gradient_near > 0:
         scale = (samples.t / gradient_near).clamp(max=1.0).square()
         density = scale_gradient(density, scale)

@@ -10,6 +10,7 @@ give the same picture and the same gradients, to rounding.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 
 from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
+from polyfield.fields.backbone import Replacement
 from polyfield.fields.field import RadianceField
+from polyfield.fields.resampling import Box
 from polyfield.kernels.volume import Geometry
 from polyfield.renderers.backend import Backend, check_backend, runs_fused
 from polyfield.renderers.image import render_image
@@ -40,11 +43,15 @@ class VolumeRenderer(nn.Module):
         field: the radiance field.
         occupancy: the estimator over the same domain.
         step: marching step, world units, while training.
+        cells_a_step: a marching step in cells of the field's finest lattice, which takes the place
+            of `step`; None for that.
         cone: growth of the step with distance; 0 for a constant step.
         fine: share of both that is taken in pictures. Training shifts its samples by random parts
             of a step, so that long ones do not show; a picture is taken once.
         near, far: distances along a ray between which samples lie.
         stop: transmittance below which a ray ends.
+        faint: weight below which a sample gets no colour and is black (TensoRF); for decoders
+            without a trunk; 0 for none.
         gradient_near: distance below which samples' gradients are scaled by (t / distance)^2, so
             that nothing grows in front of the cameras (Philip and Deschaintre 2023); 0 for off.
         backend: "fused", "modular" or "auto" (fused where the field allows it).
@@ -59,8 +66,10 @@ class VolumeRenderer(nn.Module):
         near: float = 0.0,
         far: float = 1e3,
         stop: float = 1e-3,
+        faint: float = 0.0,
         gradient_near: float = 0.0,
         fine: float = 0.9,
+        cells_a_step: float | None = None,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
@@ -77,10 +86,31 @@ class VolumeRenderer(nn.Module):
             raise InputError(
                 field="renderer.step", found=step, expected="at least (far - near) / 4 million"
             )
+        if cells_a_step is not None and (field.backbone.cells is None or not cells_a_step > 0):
+            raise InputError(
+                field="renderer.cells_a_step",
+                found=f"{cells_a_step:g}, and {type(field.backbone).__name__}",
+                expected="null, or above 0 with a lattice (vm, cp, kplanes, dense...)",
+            )
+        if not 0 <= faint < 1 or (faint and not field.decoder.summed):
+            found = f"{faint:g}{'' if field.decoder.summed else ', and a decoder with a trunk'}"
+            raise InputError(
+                field="renderer.faint", found=found, expected="0, or below 1 without a trunk"
+            )
         check_backend(backend)
-        self.field, self.occupancy = field, occupancy
-        self.step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
-        self.stop, self.gradient_near, self.backend = stop, gradient_near, backend
+        self.field, self.occupancy, self.cells_a_step = field, occupancy, cells_a_step
+        self._step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
+        self.stop, self.faint = stop, faint
+        self.gradient_near, self.backend = gradient_near, backend
+
+    @property
+    def step(self) -> float:
+        """The marching step while training, world units."""
+        cells = self.field.backbone.cells
+        if self.cells_a_step is None or cells is None:
+            return self._step
+        edges = (self.field.domain.bounds[1] - self.field.domain.bounds[0]).tolist()
+        return self.cells_a_step * sum(edge / n for edge, n in zip(edges, cells)) / len(edges)
 
     @property
     def fused(self) -> bool:
@@ -131,7 +161,8 @@ class VolumeRenderer(nn.Module):
             kernels = self.field.kernels
             assert kernels is not None
             number = jitter.numpy().dtype.type
-            settings = [self.stop, self.field.decoder.shift, self.gradient_near]
+            decoder = self.field.decoder
+            settings = [self.stop, decoder.shift, self.gradient_near, decoder.scale, self.faint]
             out, n_samples = kernels(
                 origins,
                 directions,
@@ -165,6 +196,7 @@ class VolumeRenderer(nn.Module):
         """Before training step `step`: refresh the occupancy when due."""
         if not self.occupancy.due(step):
             return
+        self.occupancy.measured &= self.cells_a_step is None  # the field's cells may have changed
         density: Callable[[Tensor], Tensor] = self.field.density
         if self.field.moves:
             looks = WARMUP_LOOKS if step < self.occupancy.warmup else LOOKS
@@ -183,6 +215,31 @@ class VolumeRenderer(nn.Module):
             share = torch.rand(len(x), generator=generator, device=x.device)
             seen.append(self.field.density(x, (look + share) / looks))
         return torch.stack(seen).amax(dim=0)
+
+    @property
+    def croppable(self) -> bool:
+        """Whether `crop` works: see `RadianceField.croppable`."""
+        return self.field.croppable
+
+    def occupied_box(self) -> Box:
+        """The part of the domain that holds something, in the unit cube."""
+        if not self.occupancy.found:
+            warnings.warn(
+                "nothing in the scene is dense yet: its box is cut to the densest cells, which may "
+                "not be where it is; crop later, or train longer",
+                stacklevel=2,
+            )
+        return self.occupancy.box()
+
+    def crop(self, box: Box) -> list[Replacement]:
+        """Spend field and occupancy on a part of the domain; what was replaced.
+
+        Args:
+            box: the part, in the unit cube.
+        """
+        replaced = self.field.crop(box)
+        self.occupancy.crop(box, self.step_size)
+        return replaced
 
     def image(
         self,

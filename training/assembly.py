@@ -65,7 +65,7 @@ def build_trainer(
     if settings.get("max_steps") is None and settings.get("max_seconds") is None:
         settings["max_seconds"] = DEFAULT_SECONDS
     _taken(settings, ["bottleneck", "geometry"])  # phases before this one: `training.preparation`
-    unknown = set(settings) - {"max_steps", "max_seconds", "ema"}
+    unknown = set(settings) - {"max_steps", "max_seconds", "ema", "restart"}
     if unknown:
         raise InputError(field=f"trainer.{min(unknown)}", found="an unknown key")
 

@@ -25,9 +25,10 @@ from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 from polyfield.training import losses
 from polyfield.training.evaluation import View, chosen, score, true_view
-from polyfield.training.growth import Growth
+from polyfield.training.growth import Growth, crop_of
 from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
 from polyfield.training.ray_budget import RayBudget
+from polyfield.training.ray_filter import filter_of
 from polyfield.training.sparse_points import SparsePoints
 from polyfield.training.task import StepResult
 
@@ -83,6 +84,10 @@ class RadianceTask:
         appearance: a, numbers of a code per image; 0 for none. The decoder must take as many.
         refine_poses: whether the training cameras may move.
         pose_lr, appearance_lr, background_lr: learning rates relative to the optimiser's.
+        crop: share of the training at which the domain is cut to what is occupied, so that the
+            field spends itself on that; None for never.
+        filter: share of the training from which on rays are drawn only where they meet something
+            occupied, and before that the box; 0 for the box all along, None for all rays.
         lpips: also evaluate LPIPS where it is installed.
     """
 
@@ -111,6 +116,8 @@ class RadianceTask:
         pose_lr: float = 0.05,
         appearance_lr: float = 0.1,
         background_lr: float = 1.0,
+        crop: float | None = None,
+        filter: float | None = None,
         lpips: bool = False,
     ) -> None:
         if color not in ("huber", "mse"):
@@ -134,13 +141,16 @@ class RadianceTask:
         }
         self.observation = {name: part for name, part in parts.items() if part is not None}
         self.module = nn.ModuleDict({"renderer": renderer, **self.observation})
+        self.filter = None if filter is None else filter_of(renderer, filter, self.observation)
+        if self.filter is not None:
+            self.module["filter"] = self.filter
         self._rates = {
             "appearance": appearance_lr,
             "poses": pose_lr,
             "background": background_lr,
         }
         field: Any = getattr(renderer, "field", renderer)  # splats are their own
-        self._growth = Growth(field.grow)
+        self._growth = Growth(field.grow, None if crop is None else crop_of(renderer, crop))
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -191,8 +201,14 @@ class RadianceTask:
         return self._growth(step, progress)
 
     def before_step(self, step: int, progress: float, generator: torch.Generator) -> None:
-        """Refresh occupancy when due."""
-        self.renderer.update(step, generator)
+        """Refresh occupancy when due, and leave rays out that meet nothing."""
+        renderer: Any = self.renderer
+        renderer.update(step, generator)
+        if self.filter is not None:
+            self.filter.update(renderer, progress)
+            if self.filter.stale(self.sampler):
+                del self.sampler
+            self.filter.narrow(self.sampler, renderer)
 
     def loss(self, step: int, progress: float, generator: torch.Generator) -> StepResult:
         """Draw pixels, render their rays, compare."""

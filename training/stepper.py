@@ -48,6 +48,8 @@ class Stepper:
         optimizer: makes the optimiser of the task's parameter groups.
         schedule: of the learning rate.
         ema: decay of the average of the parameters; 0 for none.
+        restart: whether the optimiser forgets and the schedule begins again, at its first rate,
+            where parameters were replaced (TensoRF).
         seed: of the generator of all randomness.
     """
 
@@ -58,8 +60,10 @@ class Stepper:
         schedule: Schedule,
         ema: float = 0.0,
         seed: int = 0,
+        restart: bool = False,
     ) -> None:
-        self.task, self.schedule = task, schedule
+        self.task, self.schedule, self.restart = task, schedule, restart
+        self._since = 0.0  # progress at which the schedule began
         self._make_optimizer = optimizer
         self.optimizer = self._new_optimizer()
         self.average = Average(task.module, ema) if ema else None
@@ -80,6 +84,7 @@ class Stepper:
         """
         replaced = self.task.grow(step, progress, self.generator)
         if replaced:
+            self._since = progress if self.restart else 0.0
             self.follow_growth(replaced)
         self.task.before_step(step, progress, self.generator)
         result = self.task.loss(step, progress, self.generator)
@@ -89,7 +94,7 @@ class Stepper:
             raise NotFinite(loss, terms)
         with direct_gradients():
             result.loss.backward()
-        factor = self.schedule(step, progress)
+        factor = self.schedule(step, progress - self._since)
         for group in self.optimizer.param_groups:
             group["lr"] = group["full_lr"] * factor * of_group(group, progress)
         self.optimizer.step()
@@ -110,7 +115,7 @@ class Stepper:
 
     def follow_growth(self, replaced: Sequence[Replacement]) -> None:
         """Let the optimiser go on with new parameters where it was with the old ones."""
-        before = dict(self.optimizer.state)
+        before = {} if self.restart else dict(self.optimizer.state)
         for old, new, carry in replaced:
             state = before.pop(old, None)
             if state:
@@ -128,7 +133,9 @@ class Stepper:
 
     def capture(self) -> Snapshot:
         """A copy of everything that the next step depends on."""
-        return capture(self.task, self.optimizer, self.generator, self.average)
+        snapshot = capture(self.task, self.optimizer, self.generator, self.average)
+        snapshot.state["since"] = self._since
+        return snapshot
 
     def restore(self, snapshot: Snapshot, file: Path | None = None) -> None:
         """Undo `capture`.
@@ -140,6 +147,7 @@ class Stepper:
             InputError: when it is of another architecture.
         """
         restore_model(self.task, snapshot, file)
+        self._since = snapshot.state.get("since", 0.0)
         self.optimizer = self._new_optimizer()
         if self.average is not None:
             self.average.follow()

@@ -68,6 +68,7 @@ class Trainer:
         max_steps, max_seconds: the budget; at least one.
         schedule: of the learning rate.
         ema: decay of the average of the parameters that is evaluated and saved; 0 for none.
+        restart: whether optimiser and schedule begin again where a field changed resolution.
         seed: of the generator of all randomness.
         cadence: when to evaluate, save and log.
         score: the key of an evaluation by which the best checkpoint is told; higher is better.
@@ -86,6 +87,7 @@ class Trainer:
         max_seconds: float | None = None,
         schedule: Schedule | None = None,
         ema: float = 0.0,
+        restart: bool = False,
         seed: int = 0,
         cadence: Cadence | None = None,
         score: str = "psnr",
@@ -107,7 +109,7 @@ class Trainer:
         self.display = display or Display(enabled=False)
         self.on_step = list(on_step)
         self.gate, self.interrupts = Gate(), Interrupts()
-        self.stepper = Stepper(task, optimizer, schedule or Schedule(), ema, seed)
+        self.stepper = Stepper(task, optimizer, schedule or Schedule(), ema, seed, restart)
         self.step = 0
         self.clock = Clock()
         self._saved: Saved | None = None

@@ -291,7 +291,7 @@ def _contracted(
     Args:
         layout: of counts, frames, rank and features; the others as of the families above.
     """
-    shares = max(transforms, 1)
+    turns = max(transforms, 1)
     for name, (value, low, high) in {
         "in_dim": (in_dim, 2, 4),
         "rank": (rank, 1, 32),
@@ -299,15 +299,14 @@ def _contracted(
     }.items():
         if not low <= value <= high:
             raise InputError(field=f"field.{name}", found=value, expected=f"{low} to {high}")
-    if channels < 1 or channels % shares:
-        raise InputError(field="field.channels", found=channels, expected=f"a multiple of {shares}")
-    features = next(width for width in WIDTHS[1:] if channels // shares % width == 0)
-    frames = [t for t in range(shares) for _ in range(channels // shares // features)]
+    if channels < 1 or channels % turns:
+        raise InputError(field="field.channels", found=channels, expected=f"a multiple of {turns}")
+    features = next(width for width in WIDTHS[1:] if channels // turns % width == 0)
+    frames = [t for t in range(turns) for _ in range(channels // turns // features)]
 
-    def made(share: float) -> Layout:
-        count = max(round(resolution * share), min(LEAST, resolution))
-        counts = [_count(axis, count, time_resolution) for axis in range(in_dim)]
-        return layout(counts, frames, rank, features)
+    def made(shares: Sequence[float]) -> Layout:
+        counts = [_count(resolution, share) for share in shares]
+        return layout(_timed(counts, time_resolution), frames, rank, features)
 
     return {
         "layout": made,
@@ -357,31 +356,30 @@ def _composed(
             found=transforms if levels else resolution,
             expected="0 or more" if levels else "a number for each level",
         )
-    shares = len(terms) * len(levels) * max(transforms, 1)
+    portions = len(terms) * len(levels) * max(transforms, 1)
     for name, columns in (("density", density), (key, color)):
-        if columns < 0 or columns % shares or (name == key and density + color == 0):
+        if columns < 0 or columns % portions or (name == key and density + color == 0):
             raise InputError(
                 field=f"field.{name}",
                 found=columns,
-                expected=f"a multiple of {shares}: {len(terms)} products x {len(levels)} levels"
+                expected=f"a multiple of {portions}: {len(terms)} products x {len(levels)} levels"
                 f" x {max(transforms, 1)} transforms",
             )
-    each = math.gcd(density // shares, color // shares)
+    each = math.gcd(density // portions, color // portions)
     features = next(width for width in WIDTHS if each % width == 0)
 
-    def layout(share: float) -> Layout:
+    def layout(shares: Sequence[float]) -> Layout:
         made: list[Part] = []
         for columns in (density, color):
             for frame in range(max(transforms, 1)):
                 for finest in levels:
-                    count = max(round(finest * share), min(LEAST, finest))
+                    counts = _timed([_count(finest, s) for s in shares], time_resolution)
                     for term in terms:
                         factors = tuple(
-                            Factor(axes, tuple(_count(a, count, time_resolution) for a in axes))
-                            for axes in term
+                            Factor(axes, tuple(counts[a] for a in axes)) for axes in term
                         )
                         part = Part(factors, reduction, frame)
-                        made += [part] * (columns // shares // features)
+                        made += [part] * (columns // portions // features)
         return products(made, features)
 
     return {
@@ -393,8 +391,15 @@ def _composed(
     }
 
 
-def _count(axis: int, count: int, time_resolution: int | None) -> int:
-    return time_resolution if axis == 3 and time_resolution is not None else count
+def _timed(counts: list[int], time_resolution: int | None) -> list[int]:
+    """The same, with what the fourth coordinate has of its own."""
+    return (
+        counts if time_resolution is None else [*counts[:3], *[time_resolution] * len(counts[3:])]
+    )
+
+
+def _count(finest: int, share: float) -> int:
+    return max(round(finest * share), min(LEAST, finest))
 
 
 def _normal(deviation: float) -> Any:

@@ -1,8 +1,6 @@
 """The one composition that all factored grids are: factors x projections x reduction.
 
 Letters: n points, d coordinates, c features, F features of a part, t rotations, p parameters.
-
-Penalties are those of the papers, in `penalties`.
 """
 
 from __future__ import annotations
@@ -17,13 +15,12 @@ from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.backbone import Backbone, Replacement
-from polyfield.fields.factored.layout import Factor, Layout
-from polyfield.fields.factored.penalties import motion, time_roughness, total_variation
+from polyfield.fields.factored import penalties
+from polyfield.fields.factored.layout import Factor, Layout, Place
+from polyfield.fields.resampling import Box, spread
 from polyfield.fields.rising import Rising
 from polyfield.fields.rotations import Rotations
 from polyfield.kernels.encode import EncoderKernels
-
-TINY = 1e-12  # keeps the slope of a root finite
 
 Initial = Callable[[tuple[int, int], Factor, torch.Generator | None], Tensor]
 
@@ -32,13 +29,14 @@ class FactoredGrid(Backbone):
     """Features that are products and sums of lattices over some of the coordinates.
 
     Args:
-        layout: by the share of the full resolution, in (0, 1]; only counts may depend on it.
+        layout: by the share of the full resolution along each coordinate; only counts may depend
+            on it.
         in_dim: coordinates.
         initial: what a factor holds at first, of the shape [vertices, w] that it is told.
         rotations: the frames that parts see points in, if any.
         coarse: share of the full resolution to begin with.
         upsample: shares of the training at which resolution rises, evenly in its logarithm.
-        tv, l1, sparsity: weights of the penalties.
+        tv, l1, sparsity, ortho: weights of the penalties, see `penalties`.
         time_smooth, still: weights of the penalties of factors that hold time, for fields of four
             coordinates, the last of which is time.
         density_parts: parts that alone the density needs, where it is their sum.
@@ -50,7 +48,7 @@ class FactoredGrid(Backbone):
 
     def __init__(
         self,
-        layout: Callable[[float], Layout],
+        layout: Callable[[Sequence[float]], Layout],
         in_dim: int,
         initial: Initial,
         *,
@@ -62,6 +60,7 @@ class FactoredGrid(Backbone):
         sparsity: float = 0.0,
         time_smooth: float = 0.0,
         still: float = 0.0,
+        ortho: float = 0.0,
         density_parts: int | None = None,
         rotation_lr: float = 0.5,
         rotation_hold: float = 0.2,
@@ -74,7 +73,8 @@ class FactoredGrid(Backbone):
                 field="field.rotation_end", found=found, expected="0 <= hold <= end <= 1"
             )
         self._layout, self._rising = layout, Rising(coarse, upsample)
-        made = layout(self._rising.share)
+        self._extent = [1.0] * in_dim  # edges of what is covered, of what was at first
+        made = layout([self._rising.share] * in_dim)
         super().__init__(in_dim=in_dim, out_dim=len(made.frame_of) * made.features)
         for place in made.places:
             if any(not 0 <= axis < in_dim for axis in place.factor.axes):
@@ -82,7 +82,7 @@ class FactoredGrid(Backbone):
                     field="field", found=f"axes {place.factor.axes}", expected=f"below {in_dim}"
                 )
         self.layout, self.density_parts = made, density_parts
-        self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity}
+        self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity, "ortho": ortho}
         self.weights.update(time_smooth=time_smooth, still=still)
         for name, weight in self.weights.items():
             if weight < 0:
@@ -95,6 +95,12 @@ class FactoredGrid(Backbone):
             for place in made.places
         ]
         self.table = nn.Parameter(torch.cat(values).float())
+        if ortho and not penalties.modes(
+            penalties.views(made.places, self.table), made, density_parts or 0
+        ):
+            raise InputError(
+                field="field.ortho", found=ortho, expected="0, where no two lines are of one mode"
+            )
         self.rotations = rotations
         self._rotation_rate = (rotation_lr, rotation_hold, rotation_end)
         if rotations is not None and rotation_lr == 0:
@@ -142,39 +148,81 @@ class FactoredGrid(Backbone):
             self.rotations.delta.requires_grad_(rate > 0 and progress < end)
         if not self._rising.rises(progress):
             return []
-        old, new = self.layout, self._layout(self._rising.share)
+        return [self._laid_out_anew()]
+
+    @property
+    def cells(self) -> Sequence[int]:
+        finest = [2] * self.in_dim
+        for place in self.layout.places:
+            for axis, count in zip(place.factor.axes, place.factor.counts):
+                finest[axis] = max(finest[axis], count)
+        return [count - 1 for count in finest]
+
+    @property
+    def croppable(self) -> bool:  # type: ignore[override]
+        """Not in turned frames: a box along the axes is none there."""
+        return self.rotations is None
+
+    def crop(self, box: Box) -> list[Replacement]:
+        if not self.croppable:
+            raise InputError(
+                field="field.transforms", found=self.frames.shape[0], expected="0, to be cropped"
+            )
+        self._extent = [
+            edge * (upper - lower) for edge, lower, upper in zip(self._extent, *box, strict=True)
+        ]
+        return [self._laid_out_anew(box)]
+
+    def _laid_out_anew(self, box: Box | None = None) -> Replacement:
+        """Take the resolution that is due, over a part of what was covered.
+
+        Args:
+            box: the part, in the unit cube; all of it by default.
+        """
+        old = self.layout
+        new = self._layout([self._rising.share * times for times in spread(self._extent)])
         before = self.table
+
+        def carry(values: Tensor) -> Tensor:
+            return old.resized(values, new, box).contiguous()
+
         with torch.no_grad():
-            self.table = nn.Parameter(old.resized(before, new).contiguous())
+            self.table = nn.Parameter(carry(before))
         self.layout = new
         self.kernels = self._kernels()
-
-        def carry(moment: Tensor) -> Tensor:
-            return old.resized(moment, new).contiguous()
-
-        return [Replacement(before, self.table, carry)]
+        return Replacement(before, self.table, carry)
 
     def regularization(self) -> Tensor:
         """The weighted penalties."""
-        total = torch.zeros((), dtype=self.table.dtype)
         if not any(self.weights.values()):
-            return total
-        views = [(place, place.view(self.table)) for place in self.layout.places]
-        if self.weights["tv"]:
-            total = total + self.weights["tv"] * total_variation(views)
-        if self.weights["l1"]:
-            parts = self.density_parts or len(self.layout.frame_of)
-            own = [values for place, values in views if place.part < parts]
-            magnitude = torch.stack([values.abs().mean() for values in own]).mean()
-            total = total + self.weights["l1"] * magnitude
-        if self.weights["sparsity"]:
-            sizes = torch.stack([(values.square().mean() + TINY).sqrt() for _, values in views])
-            total = total + self.weights["sparsity"] * sizes.mean()
-        if self.weights["time_smooth"]:
-            total = total + self.weights["time_smooth"] * time_roughness(views)
-        if self.weights["still"]:
-            total = total + self.weights["still"] * motion(views)
-        return total
+            return torch.zeros((), dtype=self.table.dtype)
+        # The density's factors come first: where they alone are penalised, nothing else is read.
+        own = self.density_parts or len(self.layout.frame_of)
+        all_of_it = any(weight for name, weight in self.weights.items() if name != "l1")
+        places = [p for p in self.layout.places if all_of_it or p.part < own]
+        end = places[-1].first + places[-1].numbers
+        return penalties.penalty(self.table, end, lambda held: self._weighted(places, held, own))
+
+    def _weighted(self, places: Sequence[Place], held: Tensor, own: int) -> Tensor:
+        """The sum of the penalties.
+
+        Args:
+            places: the first of the layout's; held: the numbers of the table that they are.
+            own: how many parts are the density's.
+        """
+        factors = penalties.views(places, held)
+        measures: dict[str, Callable[[], Tensor]] = {
+            "tv": lambda: penalties.total_variation(factors),
+            "l1": lambda: penalties.magnitude([f for f in factors if f[0].part < own]),
+            "sparsity": lambda: penalties.group_sparsity(factors),
+            "ortho": lambda: penalties.parallelism(
+                penalties.modes(factors, self.layout, self.density_parts or 0)
+            ),
+            "time_smooth": lambda: penalties.time_roughness(factors),
+            "still": lambda: penalties.motion(factors),
+        }
+        terms = [weight * measures[name]() for name, weight in self.weights.items() if weight]
+        return torch.stack(terms).sum()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The grid, and the rotations with a rate of their own."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
+from polyfield.fields.resampling import Box, resampled
 from polyfield.kernels.encode import EncoderBlocks, EncoderKernels
 
 MOST_VERTICES = 1 << 16  # an axis of a factor
@@ -68,6 +68,13 @@ class Place:
         values = table[self.first : self.first + self.numbers]
         return values.view(*self.factor.counts[::-1], self.width)
 
+    def part_of(self, box: Box | None) -> Box | None:
+        """A box of the unit cube as the axes of `view` see it."""
+        if box is None:
+            return None
+        axes = self.factor.axes[::-1]
+        return [box[0][axis] for axis in axes], [box[1][axis] for axis in axes]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -94,22 +101,17 @@ class Layout:
         """Of the table, p."""
         return self.places[-1].first + self.places[-1].numbers
 
-    def resized(self, table: Float[Tensor, " p"], to: Layout) -> Float[Tensor, " q"]:
-        """The table of a layout of the same factors at other counts, by linear interpolation."""
-        pieces = [
-            _resized(old.view(table), new.factor.counts[::-1]).reshape(-1)
-            for old, new in zip(self.places, to.places, strict=True)
-        ]
-        return torch.cat(pieces)
+    def resized(
+        self, table: Float[Tensor, " p"], to: Layout, box: Box | None = None
+    ) -> Float[Tensor, " q"]:
+        """The table of a layout of the same factors at other counts, by linear interpolation.
 
-
-def _resized(values: Tensor, counts: tuple[int, ...]) -> Tensor:
-    """[..., w] at other counts, corner vertices kept (TensoRF's upsampling)."""
-    if values.shape[:-1] == counts:
-        return values
-    modes = {1: "linear", 2: "bilinear", 3: "trilinear"}
-    channels_first = values.movedim(-1, 0)[None]
-    made = functional.interpolate(
-        channels_first, size=counts, mode=modes[len(counts)], align_corners=True
-    )
-    return made[0].movedim(0, -1)
+        Args:
+            box: the part of the unit cube that the other layout covers; all of it by default.
+        """
+        return torch.cat(
+            [
+                resampled(old.view(table), new.factor.counts[::-1], old.part_of(box)).reshape(-1)
+                for old, new in zip(self.places, to.places, strict=True)
+            ]
+        )

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from polyfield.benchmarks.catalogue import BUDGETS, SUITES, cells
-from polyfield.benchmarks.targets import LEGO_MINUTE, TENSORF, targets
+from polyfield.benchmarks.targets import EQUAL_STEPS, LEGO_MINUTE, TENSORF, targets
 from polyfield.commands.schema import configuration
 
 ALL = [cell for budget in BUDGETS for cell in cells("all", budget)]
@@ -54,7 +54,7 @@ def test_targets_are_of_cells_that_the_full_budget_measures() -> None:
 
     full = cells("all", "full")
     names = {cell.name for cell in full}
-    assert {LEGO_MINUTE, TENSORF} <= names
+    assert {EQUAL_STEPS, LEGO_MINUTE, TENSORF} <= names
     found = list(targets(Book(full, {}, {})))
     assert {target.cell for target in found} <= names
     assert sum(target.cell.startswith("step-") for target in found) >= 6

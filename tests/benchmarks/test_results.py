@@ -235,3 +235,18 @@ def test_another_commit_is_marked(tmp_path: Path) -> None:
     book = read_book(tmp_path, cells("all", "full"), [], {})
     assert book.records["hash-grid"]["commit"] == "old (another commit)"
     assert book.records["train-lego_200-hash-60s"]["commit"] == "abc"
+
+
+def test_two_trainings_are_compared_at_equal_steps(tmp_path: Path) -> None:
+    looks = [{"step": 500 * i, "seconds": 4.0 * i, "psnr": 25.0 + i} for i in range(1, 5)]
+    ours = {"looks": looks, "psnr": 29.0, "seconds": 16.0}
+    slow = [{**look, "seconds": 6 * look["seconds"], "psnr": look["psnr"] + 0.05} for look in looks]
+    _write(tmp_path, "equal-steps-lego_200-vm", ours)
+    _write(tmp_path, "peer-tensorf-lego_200", {"looks": slow[1:], "psnr": 29.05, "seconds": 96.0})
+    text = _document(tmp_path)
+    assert "| lego_200, vm, step 1,000 | 27.00 | 27.05 | -0.05 | 8.0 | 48.0 | 6.0 |" in text
+    assert "step 500 " not in text
+    assert "at equal steps | ≥ -0.1 dB | -0.05 dB | yes |" in text
+    assert "at equal steps | ≥ 5 times | 6.0 times | yes |" in text
+    (tmp_path / "cells" / "peer-tensorf-lego_200.json").unlink()
+    assert "| lego_200, vm | not run |" in _document(tmp_path)

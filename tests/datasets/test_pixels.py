@@ -156,6 +156,26 @@ def test_moves_to_a_device(world):
     assert moved.rgb.device.type == moved.alpha.device.type == moved.rays.origins.device.type
 
 
+def test_only_rays_that_are_wanted_are_drawn(world, monkeypatch):
+    """With masks and without, asked chunk by chunk; again, of those that were left."""
+    monkeypatch.setattr(pixels, "CHUNK", 50)
+    rng = np.random.default_rng(3)
+    masks = [rng.integers(0, 2, (h, w, 1)).astype(np.uint8) for w, h in SIZES]
+    for given in (None, masks):
+        sampler = PixelSampler(make_scene(world, SIZES, given))
+        before = sampler.gather(torch.arange(len(sampler)))
+        wanted = before.rays.directions[:, 0] > 0
+        assert sampler.keep(lambda rays: rays.directions[:, 0] > 0) == int(wanted.sum())
+        after = sampler.gather(torch.arange(len(sampler)))
+        assert torch.equal(after.pixels, before.pixels[wanted])
+        assert torch.equal(after.image_index, before.image_index[wanted])
+        again = wanted & (before.rays.directions[:, 1] > 0)
+        assert sampler.keep(lambda rays: rays.directions[:, 1] > 0) == int(again.sum())
+        assert torch.equal(sampler.gather(torch.arange(len(sampler))).rgb, before.rgb[again])
+        assert sampler.keep(lambda rays: rays.directions[:, 0] > 2) == 0
+        assert len(sampler) == int(again.sum())
+
+
 def test_ignored_alpha_is_a_mask(world, tmp_path):
     scene = load_scene(world.blender(tmp_path, world.cameras), background="ignore")
     assert scene.images.channels == 3

@@ -83,6 +83,30 @@ def test_without_a_trunk_the_first_features_are_the_density() -> None:
         torch.testing.assert_close(rgb[:, channel], torch.sigmoid(value))
 
 
+def test_a_basis_is_seen_with_its_waves() -> None:
+    """TensoRF's network: features by a matrix, sines and cosines of them, the view."""
+    decoder = RadianceDecoder(
+        9, None, summed=4, color="mlp", hidden=(6,), sh_degree=1, basis=2, octaves=2
+    )
+    matrix = decoder.color.detach()[: 5 * 2].view(5, 2)
+    head = as_modules(decoder.color.detach()[10:], [2 * 5 + 4, 6, 3])
+    geometry, view = features(20, 5), decoder.ray_features(unit(20))
+    a = geometry @ matrix
+    waves = [a.sin(), a.cos(), (2 * a).sin(), (2 * a).cos()]
+    right = torch.sigmoid(head(torch.cat([a, *waves, view], -1)))
+    torch.testing.assert_close(decoder.color_of(geometry, view), right)
+
+
+def test_densities_are_scaled_and_learn_at_their_own_rate() -> None:
+    plain, scaled = (
+        RadianceDecoder(4, None, color="sh", sh_degree=0, scale=scale) for scale in (1.0, 25.0)
+    )
+    x = features(10, 4)
+    torch.testing.assert_close(scaled.density(x)[0], 25 * plain.density(x)[0])
+    (group,) = RadianceDecoder(4, (8,), lr_scale=0.05).parameter_groups()
+    assert group["lr_scale"] == 0.05
+
+
 @pytest.mark.parametrize("activation", ["exp", "softplus"])
 def test_densities_are_positive_finite_and_keep_a_slope(activation: Any) -> None:
     decoder = RadianceDecoder(4, None, color="sh", sh_degree=0, activation=activation)
@@ -135,7 +159,11 @@ def test_weights_start_by_hes_rule_from_the_generator() -> None:
         ({"color": "mlp", "sh_degree": -1}, "decoder.sh_degree"),
         ({"trunk": None, "color": "mlp", "summed": 17}, "decoder.summed"),
         ({"trunk": None, "color": "mlp", "summed": 0}, "decoder.summed"),
+        ({"scale": 0.0}, "decoder.scale"),
         ({"lr_scale": -1.0}, "decoder.lr_scale"),
+        ({"basis": 3, "color": "sh"}, "decoder.basis"),
+        ({"basis": -1, "color": "mlp"}, "decoder.basis"),
+        ({"octaves": 2, "color": "mlp"}, "decoder.octaves"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(arguments: dict[str, Any], field: str) -> None:

@@ -161,6 +161,33 @@ def test_penalties_of_time_are_those_of_their_definitions() -> None:
         assert bool(gradient.any()) == (3 in place.factor.axes)
 
 
+def test_lines_at_right_angles_cost_no_ortho() -> None:
+    """4 components over 4 vertices, one line of unit vectors and one of equal ones."""
+    grid = CP(resolution=4, density=0, color=4, ortho=1.0)
+    first, *others = (place.view(grid.table) for place in grid.layout.places)
+    with torch.no_grad():
+        first.copy_(3 * torch.eye(4))
+        for values in others:
+            values.fill_(0.5)
+    assert float(grid.regularization().detach()) == pytest.approx((0 + 1 + 1) / 3)
+
+
+def test_ortho_is_between_lines_of_one_mode_and_purpose() -> None:
+    """Parts are a register wide, modes are not; density and colour keep to themselves."""
+    grid = VM(resolution=4, density=12, color=24, ortho=1.0)
+    lines = [place for place in grid.layout.places if len(place.factor.axes) == 1]
+    assert len(lines) == 9
+    with torch.no_grad():
+        grid.table.zero_()
+        for place in lines[:3]:  # the density's, of 3 modes
+            place.view(grid.table).fill_(1.0)
+    grid.regularization().backward()
+    assert float(grid.regularization().detach()) == pytest.approx(3 * 4 / 6)
+    assert grid.table.grad is not None
+    touched = [bool(place.view(grid.table.grad).any()) for place in lines]
+    assert touched == [True] * 3 + [False] * 6
+
+
 def test_l1_is_of_the_density_alone() -> None:
     grid = VM(resolution=4, density=3, color=3, l1=1.0)
     grid.regularization().backward()
@@ -207,6 +234,7 @@ def test_tilted_fields_are_made_of_what_they_say(family: Any, arguments: dict[st
         (KPlanes, {"still": 1e-4}, "still"),
         (KPlanes, {"time_smooth": -1.0}, "time_smooth"),
         (KPlanes, {"time_resolution": 1, "in_dim": 4}, "resolution"),
+        (KPlanes, {"ortho": 0.1}, "ortho"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_by_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_factors_may_be_volumes() -> None:
     """Three coordinates by one: what no family uses, and the composition allows."""
     volume, line = Factor((0, 2, 3), (3, 4, 2)), Factor((1,), (5,))
 
-    def layout(share: float) -> Layout:
+    def layout(shares: Sequence[float]) -> Layout:
         return products([Part((volume, line)), Part((volume,), "sum")], 4)
 
     def initial(shape: tuple[int, int], factor: Factor, generator: Any) -> Tensor:

@@ -90,6 +90,10 @@ DECODERS: dict[str, dict[str, Any]] = {
     },
     "summed_sh": {"trunk": None, "color": "sh", "sh_degree": 2},
     "summed_mlp": {"trunk": None, "color": "mlp", "hidden": (8,), "sh_degree": 2},
+    "summed_basis": {
+        "trunk": None, "color": "mlp", "hidden": (8, 8), "sh_degree": 1, "basis": 3, "octaves": 3,
+        "activation": "softplus", "scale": 2.5, "code_dim": 2,
+    },
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ PAIRS = [
     ("tt", "trunk_sh"),
     ("tucker", "trunk_sh"),
     ("tilted", "summed_mlp"),
+    ("vm", "summed_basis"),
     ("tilted_kplanes", "trunk_sh"),
     ("finr", "trunk_sh"),
     ("finr_summed", "summed_mlp"),
@@ -72,6 +73,10 @@ def test_fused_equals_modular(
         {"occupancy": 1.0},
         {"occupancy": 0.001},
         {"changes": {"activation": "softplus", "shift": 1.0}},
+        {"changes": {"scale": 3.0}},
+        {"backbone": "vm", "decoder": "summed_basis"},
+        {"backbone": "vm", "decoder": "summed_basis", "faint": 0.02},
+        {"backbone": "dense", "decoder": "summed_mlp", "faint": 0.02, "stop": 0.0},
         {"changes": {"trunk": ()}},
         {"changes": {"trunk": (9, 7), "skip": 1, "sh_degree": 0}},
         {"decoder": "trunk_mlp", "changes": {"hidden": (), "geometry": 0, "activation": "exp"}},
@@ -122,7 +127,7 @@ def test_gradients_are_those_of_finite_differences(make_renderer: Any, make_rays
     renderer = make_renderer("dense", "trunk_mlp", stop=0.0)
     field, rays = renderer.field, make_rays(5)
     geometry = renderer.geometry(rays.origins.numpy().dtype)
-    settings = torch.tensor([0.0, 0.5, 0.0], dtype=torch.float64).numpy()
+    settings = torch.tensor([0.0, 0.5, 0.0, 2.0, 0.0], dtype=torch.float64).numpy()
     features = field.decoder.ray_features(rays.directions)
     tensors = (features, *field.params)
     inputs = tuple(tensor.detach().clone().requires_grad_() for tensor in tensors)

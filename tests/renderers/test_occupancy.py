@@ -235,3 +235,27 @@ def test_updates_are_due_at_their_interval() -> None:
 def test_bad_options_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{name}: found"):
         grid_of(**{name: value})
+
+
+def test_a_crop_keeps_what_is_occupied_where_it_is() -> None:
+    grid = run(grid_of())
+    before = grid.occupied.view(SIZE, SIZE, SIZE).bool()
+    box = grid.box()
+    world = grid.domain.to_world(torch.tensor(box))
+    assert (world[0] < CENTRE - 0.9 * RADIUS).all()
+    assert (world[1] > CENTRE + 0.9 * RADIUS).all()
+    grid.domain.crop(box)
+    grid.crop(box, constant(0.02))
+    # The middle of a cell is occupied if it was; and some around it, of which the old cell was.
+    middle = grid.cell_points(torch.arange(SIZE**3), torch.full((SIZE**3, 3), 0.5))
+    old = ((middle - BOUNDS[0]) / (BOUNDS[1] - BOUNDS[0]) * SIZE).long().clamp(0, SIZE - 1)
+    was = before[old[:, 0], old[:, 1], old[:, 2]]
+    assert grid.occupied.bool()[was].all()
+    assert grid.found
+    assert (grid.clip[0] >= grid.domain.bounds[0] - 1e-6).all()
+    assert torch.equal(grid.distances == 0, grid.occupied == 1)
+
+
+def test_nothing_found_is_told_from_something() -> None:
+    assert run(grid_of()).found
+    assert not run(grid_of(), constant(0.1)).found

@@ -44,7 +44,7 @@ def test_rays_and_parameters_are_of_one_type(make_renderer: Any, make_rays: Any)
     field = renderer.field
     features = field.decoder.ray_features(rays.directions)
     geometry = renderer.geometry(torch.zeros(1, dtype=torch.float32).numpy().dtype)
-    settings = geometry.march[:3].astype("float64")
+    settings = geometry.march[:5].astype("float64")
     with pytest.raises(InputError, match="one floating type"):
         field.kernels(rays.origins, rays.directions, features, field.params, geometry, settings)
 

@@ -1,0 +1,68 @@
+"""Every experiment that is shipped: it composes, and what it sets fits together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polyfield.commands.choices import choices
+from polyfield.commands.schema import configuration
+from polyfield.training.assembly import build_task
+from polyfield.training.bottleneck import kept, weakened
+from polyfield.training.catalogue import load_data
+
+SMALL = ("data=procedural", "dataset.downscale=8")
+
+
+@cache
+def scene() -> Any:
+    return load_data(configuration(*SMALL))
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_an_experiment_makes_a_task(name: str) -> None:
+    config = configuration(*SMALL, f"experiment={name}")
+    if config["trainer"]["bottleneck"]:
+        build_task(weakened(config), scene())
+        config = kept(config)
+    task = build_task(config, scene())
+    assert task.parameter_groups()
+
+
+def test_papers_have_a_size_for_cpus() -> None:
+    names = {name for name in choices("experiment") if name not in ("demo", "nerf")}
+    large = {name for name in names if not name.endswith("_cpu")}
+    assert large == {"tensorf_vm", "tensorf_cp", "kplanes", "tilted_vm", "tilted_kplanes"}
+    assert names == large | {f"{name}_cpu" for name in large}
+
+
+def test_tensorfs_vm_has_the_size_of_the_paper() -> None:
+    task = build_task(configuration(*SMALL, "experiment=tensorf_vm"), scene())
+    field = task.renderer.field.backbone
+    assert [n + 1 for n in field.cells] == [128] * 3
+    assert field.table.numel() == 192 * (128**2 + 128)
+
+
+def test_tensorfs_schedule_from_photos_to_scores(
+    line: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coarse to fine, a box and rays cut to what is there; scored again, and gone on with."""
+    monkeypatch.setenv("POLYFIELD_KERNELS", "reference")  # nothing to compile
+    words = ["field.resolution=[16]", "field.density=12", "field.color=24", "decoder.hidden=[16]"]
+    words += ["task.rays=256", "renderer.occupancy.resolution=16", "optimizer.lr=0.05"]
+    run = ("train", f"data={photos}", "experiment=tensorf_vm_cpu", "run=cut", *words)
+    status, _, said = line(*run, "trainer.max_steps=60")
+    assert status == 0, said
+    scores = json.loads((tmp_path / "cut" / "eval.json").read_text())
+    assert scores["psnr"] > 12
+    assert line("eval", "run=cut", "pictures=false")[0] == 0
+    again = json.loads((tmp_path / "cut" / "eval.json").read_text())
+    assert again["images"] == scores["images"]
+    status, _, said = line("train", "resume=cut", "field.color=48")
+    assert (status, "cannot change when a run goes on" in said) == (2, True)
+    assert line("train", "resume=cut", "trainer.max_steps=63")[0] == 0
