@@ -134,9 +134,8 @@ class RadianceDecoder(nn.Module):
             [geometry] if color == "sh" else [seen + self.harmonics + code_dim, *hidden, 3]
         )
         self.trunk = nn.Parameter(initial_parameters(trunk_widths, skip, generator))
-        matrix = torch.empty(geometry * basis).uniform_(
-            -(geometry**-0.5), geometry**-0.5, generator=generator
-        )
+        bound = max(geometry, 1) ** -0.5
+        matrix = torch.empty(geometry * basis).uniform_(-bound, bound, generator=generator)
         self.color = nn.Parameter(
             torch.cat([matrix, initial_parameters(self.color_widths, -1, generator)])
         )

@@ -63,6 +63,6 @@ def test_tensorfs_schedule_from_photos_to_scores(
     assert line("eval", "run=cut", "pictures=false")[0] == 0
     again = json.loads((tmp_path / "cut" / "eval.json").read_text())
     assert again["images"] == scores["images"]
-    status, _, said = line("train", "resume=cut", "field.color=48")
+    status, _, said = line("train", "resume=cut", "field=vm", "field.color=48")
     assert (status, "cannot change when a run goes on" in said) == (2, True)
     assert line("train", "resume=cut", "trainer.max_steps=63")[0] == 0

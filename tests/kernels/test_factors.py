@@ -16,22 +16,24 @@ from polyfield.errors import InputError
 from polyfield.fields import CP, TT, VM, KPlanes, TriPlane, Tucker
 from polyfield.fields.factored import Factor, FactoredGrid, Layout, Part, products
 
-# Constructor and arguments of tiny grids, by name and dimensions.
+# Constructor and arguments of tiny grids, by name and dimensions. All products and sums are of parts
+# of two features but one, tensor trains and Tucker decompositions of one rank: what is compiled for
+# one serves the others.
 GRIDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cp1": (CP, {"in_dim": 1, "resolution": 5, "density": 2, "color": 6}),
     "cp3": (CP, {"in_dim": 3, "resolution": (4, 7), "density": 4, "color": 8}),
-    "cp4": (CP, {"in_dim": 4, "resolution": 4, "density": 0, "color": 4}),
-    "vm2": (VM, {"in_dim": 2, "resolution": 6, "density": 0, "color": 8}),
+    "cp4": (CP, {"in_dim": 4, "resolution": 4, "density": 0, "color": 6}),
+    "vm2": (VM, {"in_dim": 2, "resolution": 6, "density": 0, "color": 6}),
     "vm3": (VM, {"in_dim": 3, "resolution": 6, "density": 6, "color": 12}),
-    "vm4": (VM, {"in_dim": 4, "resolution": 4, "density": 0, "color": 12}),
-    "kplanes2": (KPlanes, {"in_dim": 2, "resolution": (3, 6), "channels": 16}),
-    "kplanes3": (KPlanes, {"in_dim": 3, "resolution": (3, 6), "channels": 8}),
-    "kplanes4": (KPlanes, {"in_dim": 4, "resolution": (3,), "channels": 4, "time_resolution": 5}),
+    "vm4": (VM, {"in_dim": 4, "resolution": 4, "density": 0, "color": 18}),
+    "kplanes2": (KPlanes, {"in_dim": 2, "resolution": (3, 6), "channels": 12}),
+    "kplanes3": (KPlanes, {"in_dim": 3, "resolution": (3, 6), "channels": 12}),
+    "kplanes4": (KPlanes, {"in_dim": 4, "resolution": (3,), "channels": 6, "time_resolution": 5}),
     "tt2": (TT, {"in_dim": 2, "resolution": 5, "rank": 3, "channels": 4}),
-    "tt3": (TT, {"in_dim": 3, "resolution": 5, "rank": 2, "channels": 8}),
+    "tt3": (TT, {"in_dim": 3, "resolution": 5, "rank": 3, "channels": 4}),
     "tt4": (TT, {"in_dim": 4, "resolution": 4, "rank": 3, "channels": 4}),
     "tucker2": (Tucker, {"in_dim": 2, "resolution": 5, "rank": 3, "channels": 4}),
-    "tucker3": (Tucker, {"in_dim": 3, "resolution": 5, "rank": 2, "channels": 8}),
+    "tucker3": (Tucker, {"in_dim": 3, "resolution": 5, "rank": 3, "channels": 4}),
     "tucker4": (Tucker, {"in_dim": 4, "resolution": 4, "rank": 3, "channels": 4}),
     "triplane3": (TriPlane, {"in_dim": 3, "resolution": 6, "channels": 24}),
 }

@@ -33,16 +33,17 @@ from polyfield.renderers import OccupancyGrid, VolumeRenderer
 BOUNDS = torch.tensor([[-1.0, -0.75, -1.25], [1.125, 0.875, 1.0]])
 
 
+# Parts of four features wherever it can be: kernels are compiled once for all that share them.
 FACTORED: dict[str, tuple[Any, dict[str, Any]]] = {
     "cp": (CP, {"resolution": 9, "density": 4, "color": 8}),
     "vm": (VM, {"resolution": 7, "density": 12, "color": 24}),
-    "kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16}),
+    "kplanes": (KPlanes, {"resolution": (4, 8), "channels": 8}),
     "triplane": (TriPlane, {"resolution": 8, "channels": 12}),
     "tt": (TT, {"resolution": 7, "rank": 3, "channels": 8}),
     "tucker": (Tucker, {"resolution": 7, "rank": 3, "channels": 8}),
     "tilted": (VM, {"resolution": 7, "density": 24, "color": 48, "transforms": 2}),
     "tilted_kplanes": (KPlanes, {"resolution": (4, 8), "channels": 16, "transforms": 2}),
-    "moving": (KPlanes, {"resolution": (4, 8), "channels": 16, "time_resolution": 5, "in_dim": 4}),
+    "moving": (KPlanes, {"resolution": (4, 8), "channels": 8, "time_resolution": 5, "in_dim": 4}),
     "tilted_moving": (
         KPlanes,
         {"resolution": (4, 8), "channels": 16, "time_resolution": 5, "in_dim": 4, "transforms": 2},
@@ -89,10 +90,10 @@ DECODERS: dict[str, dict[str, Any]] = {
         "sh_degree": 1, "activation": "softplus", "code_dim": 2,
     },
     "summed_sh": {"trunk": None, "color": "sh", "sh_degree": 2},
-    "summed_mlp": {"trunk": None, "color": "mlp", "hidden": (8,), "sh_degree": 2},
+    "summed_mlp": {"trunk": None, "summed": 4, "color": "mlp", "hidden": (8,), "sh_degree": 2},
     "summed_basis": {
         "trunk": None, "color": "mlp", "hidden": (8, 8), "sh_degree": 1, "basis": 3, "octaves": 3,
-        "activation": "softplus", "scale": 2.5, "code_dim": 2,
+        "activation": "softplus", "scale": 2.5, "code_dim": 2, "summed": 4,
     },
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ PAIRS = [
     ("vm", "summed_mlp"),
     ("vm", "trunk_sh"),
     ("kplanes", "trunk_sh"),
-    ("triplane", "trunk_mlp"),
+    ("triplane", "trunk_sh"),
     ("tt", "trunk_sh"),
     ("tucker", "trunk_sh"),
     ("tilted", "summed_mlp"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from polyfield.cameras import Rays
 from polyfield.errors import InputError
 from polyfield.fields import DenseGrid, FrequencyEncoding, HashGrid, RadianceDecoder
+from polyfield.kernels.render import N_SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_rays_and_parameters_are_of_one_type(make_renderer: Any, make_rays: Any)
     field = renderer.field
     features = field.decoder.ray_features(rays.directions)
     geometry = renderer.geometry(torch.zeros(1, dtype=torch.float32).numpy().dtype)
-    settings = geometry.march[:5].astype("float64")
+    settings = np.zeros(N_SETTINGS)
     with pytest.raises(InputError, match="one floating type"):
         field.kernels(rays.origins, rays.directions, features, field.params, geometry, settings)
 

@@ -177,8 +177,8 @@ def test_a_second_signal_acts_at_once(tmp_path: Path, regression: Any) -> None:
     trainer = regression.trainer(regression.Regression(), tmp_path)
 
     def twice(t: Trainer) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     trainer.on_step.append(twice)
     handler = signal.getsignal(signal.SIGINT)
