@@ -16,9 +16,9 @@ from polyfield.errors import InputError
 from polyfield.fields import CP, TT, VM, KPlanes, TriPlane, Tucker
 from polyfield.fields.factored import Factor, FactoredGrid, Layout, Part, products
 
-# Constructor and arguments of tiny grids, by name and dimensions. Products and sums have parts of two
-# features but for one, tensor trains and Tucker decompositions one rank: what is compiled for one
-# serves the others.
+# Constructor and arguments of tiny grids, by name and dimensions. Products and sums have parts of
+# two features but for one, tensor trains and Tucker decompositions one rank: what is compiled for
+# one serves the others.
 GRIDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cp1": (CP, {"in_dim": 1, "resolution": 5, "density": 2, "color": 6}),
     "cp3": (CP, {"in_dim": 3, "resolution": (4, 7), "density": 4, "color": 8}),
