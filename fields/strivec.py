@@ -178,7 +178,7 @@ class Strivec(Backbone):
                 hint="task=radiance with trainer.geometry above 0 or field.points=FILE; in Python "
                 "polyfield.prepared_task",
             )  # fmt: skip
-        shapes = [list(view.shape) for view in self._views(self.table)]
+        shapes = self._shapes()
         if not self._rising.rises(progress):
             return []
         before = self.table
@@ -199,8 +199,8 @@ class Strivec(Backbone):
         """The weighted mean magnitude of what the density is made of."""
         if self.l1 == 0:
             return torch.zeros((), dtype=self.table.dtype)
-        rows = first_rows(self.levels, self.parts)[self.density_parts]
-        return self.l1 * self.table[: rows * self.register_width].abs().mean()
+        numbers = sum(math.prod(shape) for shape in self._shapes()[: self.density_parts])
+        return self.l1 * self.table[:numbers].abs().mean()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The vectors; a penalty moves also those that no point has met."""
@@ -210,15 +210,20 @@ class Strivec(Backbone):
     def _vertices(self, half: float) -> int:
         return max(round(2 * half * self.max_resolution * self._rising.share) + 1, LEAST)
 
+    def _shapes(self) -> list[tuple[int, int, int, int]]:
+        """Of what each part holds: [m, 3, V, features]."""
+        counts = self.counts.tolist()
+        vertices = [self._vertices(half) for half in self.half_sizes]
+        return [
+            (counts[level], AXES, vertices[level], width * self.register_width)
+            for level, _, width in self.parts
+        ]
+
     def _views(self, table: Tensor) -> list[Tensor]:
-        """What each part holds, [m, 3, V, features]; views of the table."""
-        levels, register, views = self.levels, self.register_width, []
-        rows = first_rows(levels, self.parts)
-        for part, first, last in zip(self.parts, rows, rows[1:], strict=False):
-            level, values = levels[part.level], table[first * register : last * register]
-            shape = (len(level.centers), AXES, level.vertices, part.width * register)
-            views.append(values.view(shape))
-        return views
+        """What each part holds; views of the table."""
+        shapes = self._shapes()
+        pieces = table.split([math.prod(shape) for shape in shapes])
+        return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def _take_centers(self, centers: Tensor, counts: Tensor) -> None:
         self.centers, self.counts = centers.to(self.centers.device), counts.clone()

@@ -106,9 +106,10 @@ class VolumeRenderer(nn.Module):
     @property
     def step(self) -> float:
         """The marching step while training, world units."""
-        cells = self.field.backbone.cells
-        if self.cells_a_step is None or cells is None:
+        if self.cells_a_step is None:
             return self._step
+        cells = self.field.backbone.cells
+        assert cells is not None
         edges = (self.field.domain.bounds[1] - self.field.domain.bounds[0]).tolist()
         return self.cells_a_step * sum(edge / n for edge, n in zip(edges, cells)) / len(edges)
 
