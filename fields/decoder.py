@@ -149,17 +149,14 @@ class RadianceDecoder(nn.Module):
     def _kernels(self) -> DecoderKernels:
         layers = [len(self.color_widths) - 1, -1, *self.color_widths]
         is_network = self.color_kind == "mlp"
-        blocks = color.harmonics_blocks(self.harmonics)
-        if is_network:
-            blocks = (color.network_forward, color.network_backward)
+        head = color.network_head() if is_network else color.harmonics_head(self.harmonics)
         if self.basis:
-            blocks = color.basis_blocks(self.basis, self.octaves)
+            head = color.basis_head(self.basis, self.octaves)
         return DecoderKernels(
             summed=self.summed,
             trunk_shape=np.array([len(self.trunk_widths) - 1, self.skip, *self.trunk_widths]),
             color_shape=np.array([self.harmonics, self.geometry, *layers]),
-            color_forward=blocks[0],
-            color_backward=blocks[1],
+            color=head,
             color_width=sum(self.color_widths) if is_network else 0,
             ray_width=self.harmonics + self.code_dim,
             activation=ACTIVATIONS[self.activation],

@@ -2,8 +2,9 @@
 
 A *block function* is a plain numba function over a few hundred points that stay in cache: a
 backbone's `encode` and its backward, a decoder's layers. A *template* is a kernel that calls block
-functions by global names (`encode`, `color_forward`...). `specialise` rebinds those names and
-compiles the result, so that one template serves every pair of backbone and decoder.
+functions by global names (`march_ray`...). `specialise` rebinds those names and compiles the
+result. What differs between backbones and decoders is reached by address instead: see
+`kernels.links`.
 
 Only specialised kernels are cached on disk. Their names carry a digest of the sources they are
 made of, because numba's cache looks at the template's file alone and would run stale code.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,21 @@ def variant(function: Block, **constants: Any) -> Block:
     `function` may be a block function or a plain one; constants may be block functions as well.
     """
     plain = getattr(function, "py_func", function)
-    label = ",".join(f"{key}={_name(value)}" for key, value in sorted(constants.items()))
+    label = ",".join(f"{key}={name_of(value)}" for key, value in sorted(constants.items()))
     key = f"{plain.__module__}.{plain.__qualname__}[{label}]"
     if key not in _variants:
-        scope = {**plain.__globals__, **constants}
-        rebound = types.FunctionType(plain.__code__, scope, plain.__name__)
-        rebound.__qualname__ = f"{plain.__qualname__}[{label}]"
-        rebound.__module__ = plain.__module__
-        _variants[key] = block(rebound)
+        _variants[key] = block(rebound(plain, f"{plain.__qualname__}[{label}]", constants))
     return _variants[key]
+
+
+def rebound(function: Block, name: str, constants: Mapping[str, Any] | None = None) -> Block:
+    """The plain function behind a block function, under another name, with other globals."""
+    plain = getattr(function, "py_func", function)
+    scope = {**plain.__globals__, **(constants or {})}
+    made = types.FunctionType(plain.__code__, scope, plain.__name__)
+    made.__qualname__, made.__module__ = name, plain.__module__
+    made.__defaults__ = plain.__defaults__
+    return made
 
 
 @cache
@@ -62,7 +69,7 @@ def _file_digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
     """What tells a binding from others: a block function's module, name, source; or the value."""
     function = getattr(value, "py_func", None)
     if function is None:
@@ -72,7 +79,8 @@ def _name(value: Any) -> str:
 
 
 @cache
-def _kernels_digest() -> str:
+def kernels_digest() -> str:
+    """Of all sources of kernels: part of the name of whatever is cached."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256("".join(_file_digest(str(file)) for file in files).encode()).hexdigest()
 
@@ -86,15 +94,11 @@ def specialise(template: Block, parallel: bool = True, **bindings: Any) -> Block
     The recipe keeps numba's disk cache working across processes, which closures and functions
     passed as arguments do not: an ordinary function with other globals and a name of its own.
     """
-    parts = [_kernels_digest(), template.__module__, template.__qualname__, str(parallel)]
-    parts += [f"{name}={_name(value)}" for name, value in sorted(bindings.items())]
+    parts = [kernels_digest(), template.__module__, template.__qualname__, str(parallel)]
+    parts += [f"{name}={name_of(value)}" for name, value in sorted(bindings.items())]
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
     if digest not in _compiled:
-        scope = {**template.__globals__, **bindings}
-        function = types.FunctionType(template.__code__, scope, template.__name__)
-        function.__qualname__ = f"{template.__name__}_{digest}"
-        function.__module__ = template.__module__
-        function.__defaults__ = template.__defaults__
+        function = rebound(template, f"{template.__name__}_{digest}", bindings)
         _compiled[digest] = njit(
             parallel=parallel, cache=True, error_model="numpy", fastmath=FAST, nogil=True
         )(function)

@@ -13,18 +13,48 @@ parameters are B, row by row, and then the network's.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 
 from polyfield.kernels.blocks import Block, block, unbound, variant
 from polyfield.kernels.exponential import exponential
+from polyfield.kernels.links import Link, caller
 from polyfield.kernels.mlp import add_to, mlp_backward, mlp_forward, output
 
-HARMONICS = 9  # e; bound anew by `harmonics_blocks`
-BASIS, OCTAVES = 1, 0  # b and l; bound anew by `basis_blocks`
+HARMONICS = 9  # e; bound anew by `harmonics_head`
+BASIS, OCTAVES = 1, 0  # b and l; bound anew by `basis_head`
 CHUNK = 256  # rows whose geometry is made contiguous at once
 
 fill_inputs: Block = unbound
+
+
+def forward_prototype(f: Any) -> tuple[Any, ...]:
+    """Of a head's forward, for a floating type f."""
+    number, whole = types.int64, types.int64[::1]
+    inputs = (f[:, :], types.int32[::1], f[:, ::1], f[::1], whole, f[::1])
+    return (*inputs, number, number, number, f[:, ::1])
+
+
+def backward_prototype(f: Any) -> tuple[Any, ...]:
+    """Of a head's backward."""
+    return (*forward_prototype(f), f[:, ::1], f[:, :], f[:, ::1], f[::1])
+
+
+class Head(NamedTuple):
+    """A colour head: its forward and backward."""
+
+    forward: Link
+    backward: Link
+
+
+def _head(forward: Block, backward: Block) -> Head:
+    return Head(Link(forward, forward_prototype), Link(backward, backward_prototype))
+
+
+call_forward = caller(forward_prototype)
+call_backward = caller(backward_prototype)
 
 
 @block
@@ -74,9 +104,9 @@ def harmonics_backward(  # type: ignore[no-untyped-def]
                 d_geometry[row, c * HARMONICS + b] = slope * ray_features[ray, b]
 
 
-def harmonics_blocks(harmonics: int) -> tuple[Block, Block]:
-    """The head's forward and backward for e harmonics."""
-    return (
+def harmonics_head(harmonics: int) -> Head:
+    """The head of e harmonics."""
+    return _head(
         variant(harmonics_forward, HARMONICS=harmonics),
         variant(harmonics_backward, HARMONICS=harmonics),
     )
@@ -134,6 +164,11 @@ def network_backward(  # type: ignore[no-untyped-def]
         if d_ray_features.shape[0] > 0:
             for c in range(width - k):
                 d_ray_features[ray, c] += inputs[row, k + c]
+
+
+def network_head() -> Head:
+    """The head that is a network."""
+    return _head(network_forward, network_backward)
 
 
 @block
@@ -236,11 +271,11 @@ def basis_backward(  # type: ignore[no-untyped-def]
                 d_geometry[first + row, c] = back[row, c]
 
 
-def basis_blocks(features: int, octaves: int) -> tuple[Block, Block]:
-    """The head with a basis of b features and l octaves: forward and backward."""
+def basis_head(features: int, octaves: int) -> Head:
+    """The head with a basis of b features and l octaves."""
     constants = {"BASIS": features, "OCTAVES": octaves}
     fill = variant(basis_inputs, **constants)
-    return (
+    return _head(
         variant(basis_forward, **constants, fill_inputs=fill),
         variant(basis_backward, **constants),
     )

@@ -14,61 +14,56 @@ from jaxtyping import Float
 from numba import get_num_threads, prange
 from torch import Tensor
 
-from polyfield.kernels.blocks import Block, specialise, unbound
+from polyfield.kernels.blocks import specialise
+from polyfield.kernels.frames import BACKWARD, backward_of_part
 from polyfield.kernels.launch import launch
 from polyfield.kernels.mlp import mlp_backward
-from polyfield.kernels.render import density_of
+from polyfield.kernels.render import density_of, encode_rows, raw_density, trunk_rows
 from polyfield.kernels.volume import VolumeKernels
 
 POINTS = 1024  # a block, small enough for its activations to stay in cache
 
-SUMMED = 0  # bound anew, as the names below
-encode_rows: Block = unbound
-trunk_rows: Block = unbound
-raw_density: Block = unbound
-backward_part: Block = unbound
-
 
 def _forward(  # type: ignore[no-untyped-def]
-    xs, encoding, n_parts, trunk_params, trunk_shape, kind, shift, scale, features, acts, density,
-    slope,
+    xs, encoding, n_parts, summed, trunk_params, trunk_shape, kind, shift, scale, features, acts,
+    density, slope,
 ):  # fmt: skip
     n = xs.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         block = features[i0:i1]
         encode_rows(xs[i0:i1], 0, i1 - i0, 0, n_parts, encoding, block)
-        rows = trunk_rows(block, trunk_params, trunk_shape, acts[task], POINTS, 0, i1 - i0)
-        for i in range(i1 - i0):
-            density[i0 + i], slope[i0 + i] = density_of(raw_density(rows, i), kind, shift, scale)
+        rows = trunk_rows(block, summed, trunk_params, trunk_shape, acts[task], POINTS, 0, i1 - i0)
+        raw_density(rows, summed, density[i0:i1])
+        for i in range(i0, i1):
+            density[i], slope[i] = density_of(density[i], kind, shift, scale)
 
 
 def _backward(  # type: ignore[no-untyped-def]
-    xs, encoding, n_parts, trunk_params, trunk_shape, features, acts, slope, d_density, n_threads,
-    d_params, d_trunk,
+    xs, encoding, n_parts, summed, trunk_params, trunk_shape, features, acts, slope, d_density,
+    n_threads, d_params, d_trunk,
 ):  # fmt: skip
     n, width = features.shape
     tasks = (n + POINTS - 1) // POINTS
     d_features = np.zeros((n, width), features.dtype)
     columns = np.ascontiguousarray(xs.T)
     for thread in prange(n_threads):
-        out_width = trunk_shape[2 + trunk_shape[0]] if SUMMED == 0 else 1
-        d_out = np.zeros((POINTS, out_width), features.dtype)
+        d_out = np.zeros((POINTS, trunk_shape[2 + trunk_shape[0]]), features.dtype)
         for task in range(thread, tasks, n_threads):
             i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
             for i in range(i0, i1):
                 d_raw = d_density[i] * slope[i]
                 d_out[i - i0, 0] = d_raw
-                for c in range(SUMMED):
+                for c in range(summed):
                     d_features[i, c] = d_raw
-            if SUMMED == 0:
+            if summed == 0:
                 mlp_backward(
                     features[i0:i1], trunk_params, trunk_shape, acts[task], POINTS, 0, i1 - i0,
                     d_out[: i1 - i0], d_trunk[thread], d_features[i0:i1],
                 )  # fmt: skip
     for thread in prange(n_threads):
         for part in range(thread, n_parts, n_threads):
-            backward_part(part, columns, d_features, encoding, d_params)
+            backward_of_part(columns, part, d_features, encoding, d_params)
 
 
 class _Density(torch.autograd.Function):
@@ -82,17 +77,15 @@ class _Density(torch.autograd.Function):
         features = np.empty((n, encoder.width), dtype)
         acts = np.empty((-(-n // POINTS), POINTS * decoder.trunk_width), dtype)
         density, slope = np.empty(n, dtype), np.empty(n, dtype)
-        names = ("encode_rows", "trunk_rows", "raw_density")
-        run = specialise(_forward, **{name: kernels.shared[name] for name in names})
+        run = specialise(_forward)
         frames = np.zeros((0, points.shape[1], points.shape[1]), dtype)
-        encoding = encoder.encoding(values, frames)
-        network = (encoding, kernels.density_parts, weights, decoder.trunk_shape)
+        encoding = encoder.encoding(values, frames, BACKWARD)
+        network = (encoding, kernels.density_parts, decoder.summed, weights, decoder.trunk_shape)
         with launch():
             run(
                 points, *network, decoder.activation, dtype.type(decoder.shift),
                 dtype.type(decoder.scale), features, acts, density, slope,
             )  # fmt: skip
-        ctx.kernels = kernels
         ctx.save_for_backward(params, trunk)
         ctx.arguments = (points, *network, features, acts, slope)
         return torch.from_numpy(density)
@@ -101,15 +94,10 @@ class _Density(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_density: Tensor) -> tuple[Tensor | None, ...]:
         params, trunk = ctx.saved_tensors
-        kernels: VolumeKernels = ctx.kernels
         threads = get_num_threads()
         d_params = torch.zeros_like(params)
         d_trunk = trunk.new_zeros(threads, len(trunk))
-        run = specialise(
-            _backward,
-            SUMMED=kernels.decoder.summed,
-            backward_part=kernels.encoder.backward_part,
-        )
+        run = specialise(_backward)
         with launch():
             run(
                 *ctx.arguments, d_density.contiguous().numpy(), threads, d_params.numpy(),

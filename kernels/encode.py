@@ -16,10 +16,16 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.kernels import frames as turning
-from polyfield.kernels.blocks import Block, specialise, unbound, variant
-from polyfield.kernels.frames import Encoding
+from polyfield.kernels.blocks import Block, specialise, variant
+from polyfield.kernels.frames import (
+    Encoding,
+    backward_of_part,
+    encode_points,
+    gradient_of_points,
+)
 from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import launch
+from polyfield.kernels.links import Link
 
 POINTS = 2048  # a task: few enough to stay in cache, enough to pay for a level's table
 
@@ -32,24 +38,19 @@ class EncoderBlocks(NamedTuple):
     encode_gradient: Block
 
 
-encode_parts: Block = unbound
-backward_part: Block = unbound
-gradient_parts: Block = unbound
-
-
 def _forward(x, encoding, n_parts, out):  # type: ignore[no-untyped-def]
     n = x.shape[0]
     for task in prange((n + POINTS - 1) // POINTS):
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         columns = np.ascontiguousarray(x[i0:i1].T)
-        encode_parts(columns, 0, n_parts, encoding, out[i0:i1])
+        encode_points(columns, 0, n_parts, encoding, out[i0:i1])
 
 
 def _backward(x, d_out, encoding, n_parts, n_threads, d_params):  # type: ignore[no-untyped-def]
     columns = np.ascontiguousarray(x.T)
     for thread in prange(n_threads):
         for part in range(thread, n_parts, n_threads):
-            backward_part(part, columns, d_out, encoding, d_params)
+            backward_of_part(columns, part, d_out, encoding, d_params)
 
 
 def _gradient(x, d_out, encoding, n_parts, d_x, d_frames):  # type: ignore[no-untyped-def]
@@ -58,7 +59,7 @@ def _gradient(x, d_out, encoding, n_parts, d_x, d_frames):  # type: ignore[no-un
         i0, i1 = task * POINTS, min((task + 1) * POINTS, n)
         columns = np.ascontiguousarray(x[i0:i1].T)
         d_columns = np.zeros_like(columns)
-        gradient_parts(columns, d_out[i0:i1], n_parts, encoding, d_columns, d_frames[task])
+        gradient_of_points(columns, d_out[i0:i1], n_parts, encoding, d_columns, d_frames[task])
         d_x[i0:i1] = d_columns.T
 
 
@@ -92,21 +93,37 @@ class EncoderKernels:
         self.floats32 = self.floats.astype(np.float32)
         self.frame_of = np.zeros(n_parts, np.int64) if frame_of is None else frame_of
         self.n_frames = 0 if frame_of is None else int(frame_of.max()) + 1
-        self.encode_parts = variant(turning.encode_parts, encode=blocks.encode)
-        self.backward_part = variant(turning.backward_part, encode_backward=blocks.encode_backward)
-        self.gradient_parts = variant(
-            turning.gradient_parts, encode_gradient=blocks.encode_gradient
+        self._links = (
+            Link(variant(turning.encode_parts, encode=blocks.encode), turning.encode_prototype),
+            Link(
+                variant(turning.backward_part, encode_backward=blocks.encode_backward),
+                turning.backward_prototype,
+            ),
+            Link(
+                variant(turning.gradient_parts, encode_gradient=blocks.encode_gradient),
+                turning.gradient_prototype,
+            ),
         )
+        self._addresses: dict[np.dtype, np.ndarray] = {}
 
-    def encoding(self, params: np.ndarray, frames: np.ndarray) -> Encoding:
-        """The backbone as the templates read it, `params` and `frames` of one floating type."""
+    def encoding(self, params: np.ndarray, frames: np.ndarray, *more: int) -> Encoding:
+        """The backbone as the templates read it.
+
+        Args:
+            params, frames: of one floating type.
+            more: which of its links the template needs, beside `frames.ENCODE`.
+        """
+        addresses = self._addresses.setdefault(params.dtype, np.zeros(len(self._links), np.int64))
+        for link in (turning.ENCODE, *more):
+            if addresses[link] == 0:
+                addresses[link] = self._links[link].address(params.dtype)
         if frames.shape != (self.n_frames, self.in_dim, self.in_dim):
             expected = (self.n_frames, self.in_dim, self.in_dim)
             raise InputError(field="frames", found=frames.shape, expected=expected)
         if self.n_params is not None and len(params) != self.n_params:
             raise InputError(field="parameters", found=len(params), expected=self.n_params)
         floats = self.floats32 if params.dtype == np.float32 else self.floats
-        return Encoding(params, frames, self.frame_of, self.ints, floats)
+        return Encoding(params, frames, self.frame_of, self.ints, floats, addresses)
 
     def __call__(
         self,
@@ -133,7 +150,7 @@ class _Encode(torch.autograd.Function):
         points, encoding = _arrays(kernels, x, params, frames)
         if x.shape[0] == 0:
             return out
-        run = specialise(_forward, encode_parts=kernels.encode_parts)
+        run = specialise(_forward)
         with launch():
             run(points, encoding, kernels.n_parts, out.numpy())
         return out
@@ -151,10 +168,10 @@ class _Encode(torch.autograd.Function):
 
 
 def _arrays(
-    kernels: EncoderKernels, x: Tensor, params: Tensor, frames: Tensor
+    kernels: EncoderKernels, x: Tensor, params: Tensor, frames: Tensor, *links: int
 ) -> tuple[np.ndarray, Encoding]:
     points, values, matrices = (a.detach().contiguous().numpy() for a in (x, params, frames))
-    return points, kernels.encoding(values, matrices)
+    return points, kernels.encoding(values, matrices, *links)
 
 
 def params_backward(
@@ -166,9 +183,9 @@ def params_backward(
     d_params: np.ndarray,
 ) -> None:
     """Add the parameters' gradient [p] to `d_params`, for d_out [n, c] at points x [n, d]."""
-    run = specialise(_backward, backward_part=kernels.backward_part)
+    run = specialise(_backward)
     threads = min(get_num_threads(), kernels.n_parts)
-    points, encoding = _arrays(kernels, x, params, frames)
+    points, encoding = _arrays(kernels, x, params, frames, turning.BACKWARD)
     d_values = d_out.detach().contiguous().numpy()
     with launch():
         run(points, d_values, encoding, kernels.n_parts, threads, d_params)
@@ -195,8 +212,8 @@ class _EncodeBackward(torch.autograd.Function):
             d_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
             tasks = (len(x) + POINTS - 1) // POINTS
             of_tasks = params.new_zeros(tasks, *frames.shape)
-            run = specialise(_gradient, gradient_parts=kernels.gradient_parts)
-            points, encoding = _arrays(kernels, x, params, frames)
+            run = specialise(_gradient)
+            points, encoding = _arrays(kernels, x, params, frames, turning.GRADIENT)
             d_values = d_out.detach().contiguous().numpy()
             with launch():
                 run(points, d_values, encoding, kernels.n_parts, d_x.numpy(), of_tasks.numpy())

@@ -54,7 +54,7 @@ class ListedKernels:
     def __init__(self, kernels: VolumeKernels) -> None:
         self.field_kernels = kernels
         self.kernels = VolumeKernels(kernels.encoder, kernels.decoder, kernels.density_parts)
-        self.kernels.shared.update(march_ray=listed_ray, ray_span=listed_span)
+        self.kernels.marching = {"march_ray": listed_ray, "ray_span": listed_span}
 
     def __call__(
         self,

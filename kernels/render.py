@@ -14,11 +14,12 @@ looks, the fourth coordinate of all its samples; empty where nothing moves.
 with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not
 outweigh what is near.
 
-With CULLS, colour is computed only where w >= settings[FAINT]; fainter samples are black, and so is
-what they add to the gradient (Chen et al. 2022, section 4.3). The bright rows are kept beside the
-others, in a list of their own in the same order, with their features and colours.
+With settings[FAINT] > 0, colour is computed only where w is at least that; fainter samples are
+black, and so is what they add to the gradient (Chen et al. 2022, section 4.3). The bright rows are
+kept beside the others, in a list of their own in the same order, with their features and colours.
 
-The templates are specialised by `kernels.volume`, which also says what the arguments are.
+Backbone and colour head are reached by their addresses: the templates are the same for all of them.
+`kernels.volume` compiles them, and says what the arguments are.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ import math
 import numpy as np
 from numba import prange
 
-from polyfield.kernels.blocks import Block, block, unbound
+from polyfield.kernels.blocks import block
+from polyfield.kernels.color import call_backward, call_forward
 from polyfield.kernels.domain import to_unit_backward
 from polyfield.kernels.exponential import exponential, exponential_minus_one
+from polyfield.kernels.frames import backward_of_part, encode_points, gradient_of_points
 from polyfield.kernels.march import march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
 
@@ -41,14 +44,6 @@ N_OUT = 6  # numbers a ray: rgb, opacity, distance, distortion
 EXP, SOFTPLUS = 0, 1
 STOP, SHIFT, NEAR_SCALE, DENSITY_SCALE, FAINT = 0, 1, 2, 3, 4  # the fields of `settings`
 N_SETTINGS = 5
-
-SUMMED = 0  # features summed into the raw density of a decoder without trunk; 0: it has a trunk
-CULLS = 0  # 1 where faint samples get no colour
-encode_parts: Block = unbound
-backward_part: Block = unbound
-gradient_parts: Block = unbound
-color_forward: Block = unbound
-color_backward: Block = unbound
 
 
 @block
@@ -75,30 +70,36 @@ def bounded_interval(t, dt):  # type: ignore[no-untyped-def]
 
 
 @block
-def trunk_rows(features, trunk_params, trunk_shape, acts, capacity, r0, r1):  # type: ignore[no-untyped-def]
+def trunk_rows(features, summed, trunk_params, trunk_shape, acts, capacity, r0, r1):  # type: ignore[no-untyped-def]
     """The decoder's rows whose first columns hold the raw density, [r1-r0, *]."""
-    if SUMMED == 0:
+    if summed == 0:
         mlp_forward(features[r0:r1], trunk_params, trunk_shape, acts, capacity, r0, r1)
         return output(acts, trunk_shape, capacity, r0, r1)
     return features[r0:r1]
 
 
-def raw_density(row, r):  # type: ignore[no-untyped-def]
-    """The raw density of row r of `trunk_rows`."""
-    value = row[r, 0]
-    for c in range(1, SUMMED):
-        value += row[r, c]
-    return value
+@block
+def raw_density(rows, summed, raw):  # type: ignore[no-untyped-def]
+    """Write the raw density of all `trunk_rows`.
+
+    Args:
+        summed: features summed into it; 0 where a trunk has computed it.
+    """
+    for r in range(rows.shape[0]):
+        raw[r] = rows[r, 0]
+    for c in range(1, summed):
+        for r in range(rows.shape[0]):
+            raw[r] += rows[r, c]
 
 
-def opacities(rows, dts, kind, shift, scale, alpha, slope):  # type: ignore[no-untyped-def]
+@block
+def opacities(rows, summed, dts, kind, shift, scale, alpha, slope):  # type: ignore[no-untyped-def]
     """Opacity 1 - exp(-density dt) of rows of `trunk_rows`, and the density's slope.
 
     Loops of their own, free of the rays' bookkeeping, so that they become vector code.
     """
     n = dts.shape[0]
-    for r in range(n):
-        alpha[r] = raw_density(rows, r)
+    raw_density(rows, summed, alpha)
     if kind == EXP:
         for r in range(n):
             value, slope[r] = density_of(alpha[r], EXP, shift, scale)
@@ -109,6 +110,7 @@ def opacities(rows, dts, kind, shift, scale, alpha, slope):  # type: ignore[no-u
             alpha[r] = -exponential_minus_one(-value * dts[r])
 
 
+@block
 def encode_rows(xs, r0, r1, first, last, encoding, features):  # type: ignore[no-untyped-def]
     """Encode rows r0..r1 in parts first..last."""
     n = r1 - r0
@@ -116,7 +118,7 @@ def encode_rows(xs, r0, r1, first, last, encoding, features):  # type: ignore[no
     for a in range(xs.shape[1]):
         for row in range(n):
             columns[a, row] = xs[r0 + row, a]
-    encode_parts(columns, first, last, encoding, features[r0:r1])
+    encode_points(columns, first, last, encoding, features[r0:r1])
 
 
 @block
@@ -129,8 +131,9 @@ def move(values, columns, sources, first, moved):  # type: ignore[no-untyped-def
                 values[target, c] = values[source, c]
 
 
+@block
 def move_rows(  # type: ignore[no-untyped-def]
-    sources, first, moved, xs, features, columns, trunk_shape, acts, capacity, keep
+    sources, first, moved, xs, features, columns, summed, trunk_shape, acts, capacity, keep
 ):
     """Close the gaps that dropped samples leave in a round's rows.
 
@@ -138,10 +141,10 @@ def move_rows(  # type: ignore[no-untyped-def]
         columns: of the features, that are there; keep: move also what only the backward pass reads.
     """
     n_layers = trunk_shape[0]
-    if keep or SUMMED > 0:
+    if keep or summed > 0:
         move(xs, xs.shape[1], sources, first, moved)
         move(features, columns, sources, first, moved)
-    if SUMMED == 0:
+    if summed == 0:
         for i in range(1 if keep else n_layers, n_layers + 1):
             values = layer(acts, trunk_shape, capacity, i, 0, capacity)
             move(values, values.shape[1], sources, first, moved)
@@ -189,12 +192,13 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 
 def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
-    encoding, n_parts, density_parts, trunk_params, trunk_shape, color_params, color_shape, keep,
-    block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
+    encoding, n_parts, density_parts, summed, trunk_params, trunk_shape, color_link, color_params,
+    color_shape, keep, block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
     rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of, bright_of,
     marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
+    culls = settings[FAINT] > 0
     n_blocks = (n_rays + block_rays - 1) // block_rays
     density_columns = density_parts * features.shape[2] // n_parts
     for thread in prange(n_threads):
@@ -252,10 +256,12 @@ def render_forward(  # type: ignore[no-untyped-def]
                 if last == end:
                     break
                 encode_rows(x_of, end, last, 0, density_parts, encoding, feature)
-                trunk = trunk_rows(feature, trunk_params, trunk_shape, act, capacity, end, last)
+                trunk = trunk_rows(
+                    feature, summed, trunk_params, trunk_shape, act, capacity, end, last
+                )
                 opacities(
-                    trunk, dt_of[end:last], kind, settings[SHIFT], settings[DENSITY_SCALE], alpha,
-                    gradient,
+                    trunk, summed, dt_of[end:last], kind, settings[SHIFT], settings[DENSITY_SCALE],
+                    alpha[: last - end], gradient,
                 )  # fmt: skip
                 source, target, still = 0, end, 0
                 for a in range(n_alive):
@@ -285,8 +291,8 @@ def render_forward(  # type: ignore[no-untyped-def]
                         alive[still] = i
                         still += 1
                 move_rows(
-                    sources, end, target - end, x_of, feature, density_columns, trunk_shape, act,
-                    capacity, keep,
+                    sources, end, target - end, x_of, feature, density_columns, summed,
+                    trunk_shape, act, capacity, keep,
                 )  # fmt: skip
                 n_alive = still
                 end = target
@@ -294,7 +300,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                 break
             if end == first_row:
                 continue
-            if CULLS == 1:
+            if culls:
                 first_bright = n_bright if keep else 0
                 n_bright = take_bright(
                     settings[FAINT], first_row, end, weight, ray_of, x_of, feature,
@@ -305,11 +311,11 @@ def render_forward(  # type: ignore[no-untyped-def]
                     bright_xs[thread], first_bright, n_bright, density_parts, n_parts, encoding,
                     bright_features[thread],
                 )  # fmt: skip
-                color_forward(
-                    bright_features[thread][first_bright:n_bright, SUMMED:], bright_rays[thread],
+                call_forward(color_link, (
+                    bright_features[thread][first_bright:n_bright, summed:], bright_rays[thread],
                     ray_features, color_params, color_shape, color_act, capacity, first_bright,
                     n_bright, bright_rgb[thread],
-                )  # fmt: skip
+                ))  # fmt: skip
                 color[first_row:end] = zero
                 for i in range(first_bright, n_bright):
                     row = bright[thread, i]
@@ -319,14 +325,13 @@ def render_forward(  # type: ignore[no-untyped-def]
                 continue
             if density_parts < n_parts:
                 encode_rows(x_of, first_row, end, density_parts, n_parts, encoding, feature)
-            if SUMMED == 0:
+            geometry = feature[first_row:end, summed:]
+            if summed == 0:
                 geometry = output(act, trunk_shape, capacity, first_row, end)[:, 1:]
-            else:
-                geometry = feature[first_row:end, SUMMED:]
-            color_forward(
+            call_forward(color_link, (
                 geometry, ray_of, ray_features, color_params, color_shape, color_act, capacity,
                 first_row, end, color,
-            )  # fmt: skip
+            ))  # fmt: skip
             for row in range(first_row, end):
                 for c in range(3):
                     out[ray_of[row], c] += weight[row] * color[row, c]
@@ -336,13 +341,14 @@ def render_forward(  # type: ignore[no-untyped-def]
 
 def render_backward(  # type: ignore[no-untyped-def]
     origins, directions, ray_features, grid, march, settings, encoding, n_parts, density_parts,
-    trunk_params, trunk_shape, color_params, color_shape, rays, ts, dts, xs, features, acts,
-    color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb,
-    out, rows_of, bright_of, d_out, d_params, d_trunk, d_color, d_ray_features,
-    d_frames, want_points, d_origins, d_directions,
+    summed, trunk_params, trunk_shape, color_link, color_params, color_shape, rays, ts, dts, xs,
+    features, acts, color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs,
+    bright_features, bright_rgb, out, rows_of, bright_of, d_out, d_params, d_trunk, d_color,
+    d_ray_features, d_frames, want_points, d_origins, d_directions,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
-    apart = density_parts if CULLS == 1 and not want_points else n_parts  # parts of bright rows
+    culls = settings[FAINT] > 0
+    apart = density_parts if culls and not want_points else n_parts  # parts of bright rows
     density_columns = density_parts * features.shape[2] // n_parts
     bright_columns = np.empty((n_threads, bright_xs.shape[1] * bright_xs.shape[2]), xs.dtype)
     columns = np.empty((n_threads, xs.shape[2] * capacity), xs.dtype)
@@ -358,11 +364,11 @@ def render_backward(  # type: ignore[no-untyped-def]
             s, _ = bounded_interval(t_of[row], dt_of[row])
             light[ray_of[row], 3] += weight[row] * s
         width = features.shape[2]
-        trunk_width = trunk_shape[2 + trunk_shape[0]] if SUMMED == 0 else width
+        trunk_width = trunk_shape[2 + trunk_shape[0]]
         d_trunk_out = np.empty((ROWS, trunk_width), settings.dtype)
         d_rgb = np.empty((ROWS, 3), settings.dtype)
         d_density = np.empty(ROWS, settings.dtype)
-        d_bright = np.empty((ROWS if CULLS == 1 else 0, width), settings.dtype)
+        d_bright = np.empty((ROWS if culls else 0, width), settings.dtype)
         first_bright, n_bright = 0, 0
         for r0 in range(0, n_rows, ROWS):
             r1 = min(r0 + ROWS, n_rows)
@@ -390,7 +396,7 @@ def render_backward(  # type: ignore[no-untyped-def]
                     dt * ((one - light[ray, 0]) * value - after) * slope[row] * scale
                 )
                 at = row - r0
-                if CULLS == 1:
+                if culls:
                     at = n_bright - first_bright
                     if n_bright == bright_of[thread] or bright[thread, n_bright] != row:
                         continue
@@ -398,42 +404,40 @@ def render_backward(  # type: ignore[no-untyped-def]
                 for c in range(3):
                     d_rgb[at, c] = w * g[c] * scale
             rows = r1 - r0
-            if CULLS == 1:
+            if culls:
                 colored = n_bright - first_bright
                 of_bright = bright_features[thread][first_bright:n_bright]
-                color_backward(
-                    of_bright[:, SUMMED:], bright_rays[thread], ray_features, color_params,
+                call_backward(color_link, (
+                    of_bright[:, summed:], bright_rays[thread], ray_features, color_params,
                     color_shape, color_act, capacity, first_bright, n_bright, bright_rgb[thread],
-                    d_rgb[:colored], d_bright[:colored, SUMMED:], d_ray_features, d_color[thread],
-                )  # fmt: skip
+                    d_rgb[:colored], d_bright[:colored, summed:], d_ray_features, d_color[thread],
+                ))  # fmt: skip
                 taken = width if want_points else density_columns
                 for row in range(rows):
-                    for c in range(SUMMED):
+                    for c in range(summed):
                         feature[r0 + row, c] = d_density[row]
-                    for c in range(SUMMED, taken):
+                    for c in range(summed, taken):
                         feature[r0 + row, c] = 0
                 for i in range(colored):
                     row = bright[thread, first_bright + i]
-                    for c in range(SUMMED, taken):
+                    for c in range(summed, taken):
                         feature[row, c] = d_bright[i, c]
                     for c in range(density_columns, width):
                         of_bright[i, c] = d_bright[i, c]
                 first_bright = n_bright
                 continue
-            if SUMMED == 0:
-                geometry = output(act, trunk_shape, capacity, r0, r1)[:, 1:]
-                d_geometry = d_trunk_out[:rows, 1:]
-            else:
-                geometry = feature[r0:r1, SUMMED:]
-                d_geometry = d_trunk_out[:rows, SUMMED:]
-            color_backward(
+            geometry, first = feature[r0:r1, summed:], summed
+            if summed == 0:
+                geometry, first = output(act, trunk_shape, capacity, r0, r1)[:, 1:], 1
+            call_backward(color_link, (
                 geometry, ray_of, ray_features, color_params, color_shape, color_act, capacity,
-                r0, r1, color, d_rgb[:rows], d_geometry, d_ray_features, d_color[thread],
-            )  # fmt: skip
+                r0, r1, color, d_rgb[:rows], d_trunk_out[:rows, first:], d_ray_features,
+                d_color[thread],
+            ))  # fmt: skip
             for row in range(rows):
-                for c in range(max(SUMMED, 1)):
+                for c in range(first):
                     d_trunk_out[row, c] = d_density[row]
-            if SUMMED == 0:
+            if summed == 0:
                 mlp_backward(
                     feature[r0:r1], trunk_params, trunk_shape, act, capacity, r0, r1,
                     d_trunk_out[:rows], d_trunk[thread], feature[r0:r1],
@@ -463,13 +467,13 @@ def render_backward(  # type: ignore[no-untyped-def]
                         xs.shape[2], n_rows
                     )
                     values = bright_features[thread][:n_rows]
-                backward_part(part, by_axis, values, encoding, d_params)
+                backward_of_part(by_axis, part, values, encoding, d_params)
     if want_points:
         for thread in prange(n_threads):
             n_rows = rows_of[thread]
             by_axis = columns[thread][: xs.shape[2] * n_rows].reshape(xs.shape[2], n_rows)
             d_x = np.zeros_like(by_axis)
-            gradient_parts(
+            gradient_of_points(
                 by_axis, features[thread][:n_rows], n_parts, encoding, d_x, d_frames[thread]
             )
             rays_backward(

@@ -11,20 +11,16 @@ from jaxtyping import Float
 from numba import prange
 from torch import Tensor
 
-from polyfield.kernels.blocks import Block, specialise, unbound
+from polyfield.kernels.blocks import specialise
 from polyfield.kernels.launch import launch
-from polyfield.kernels.render import density_of
+from polyfield.kernels.render import density_of, encode_rows, raw_density, trunk_rows
 from polyfield.kernels.volume import VolumeKernels
 
 POINTS = 1024
 
-encode_rows: Block = unbound
-trunk_rows: Block = unbound
-raw_density: Block = unbound
-
 
 def _density(  # type: ignore[no-untyped-def]
-    xs, encoding, density_parts, width, trunk_params, trunk_shape, acts_width, kind,
+    xs, encoding, density_parts, width, summed, trunk_params, trunk_shape, acts_width, kind,
     shift, scale, out,
 ):  # fmt: skip
     n = xs.shape[0]
@@ -33,10 +29,10 @@ def _density(  # type: ignore[no-untyped-def]
         features = np.empty((i1 - i0, width), xs.dtype)
         acts = np.empty((i1 - i0) * acts_width, xs.dtype)
         encode_rows(xs[i0:i1], 0, i1 - i0, 0, density_parts, encoding, features)
-        rows = trunk_rows(features, trunk_params, trunk_shape, acts, i1 - i0, 0, i1 - i0)
-        for i in range(i1 - i0):
-            value, _ = density_of(raw_density(rows, i), kind, shift, scale)
-            out[i0 + i] = value
+        rows = trunk_rows(features, summed, trunk_params, trunk_shape, acts, i1 - i0, 0, i1 - i0)
+        raw_density(rows, summed, out[i0:i1])
+        for i in range(i0, i1):
+            out[i] = density_of(out[i], kind, shift, scale)[0]
 
 
 def density_sweep(
@@ -54,16 +50,15 @@ def density_sweep(
     out = torch.empty(len(x), dtype=params.dtype)
     if len(x) == 0:
         return out
-    shared = {k: kernels.shared[k] for k in ("encode_rows", "trunk_rows", "raw_density")}
     encoder, decoder = kernels.encoder, kernels.decoder
-    run = specialise(_density, **shared)
+    run = specialise(_density)
     values = params.detach().numpy()
     with launch():
         run(
             np.ascontiguousarray(x.detach().numpy(), values.dtype),
             encoder.encoding(values, frames.detach().contiguous().numpy()), kernels.density_parts,
-            encoder.width, trunk.detach().numpy(), decoder.trunk_shape, decoder.trunk_width,
-            decoder.activation, values.dtype.type(decoder.shift),
+            encoder.width, decoder.summed, trunk.detach().numpy(), decoder.trunk_shape,
+            decoder.trunk_width, decoder.activation, values.dtype.type(decoder.shift),
             values.dtype.type(decoder.scale), out.numpy(),
         )  # fmt: skip
     return out

@@ -15,8 +15,9 @@ from numba import get_num_threads
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.kernels import render
-from polyfield.kernels.blocks import Block, specialise, variant
+from polyfield.kernels import frames, render
+from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels.color import Head
 from polyfield.kernels.encode import EncoderKernels
 from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import exclusive, launch
@@ -34,7 +35,7 @@ class DecoderKernels:
         summed: features summed into the raw density, 0 when a trunk computes it.
         trunk_shape: the trunk's network, as in `kernels.mlp` (no layers when `summed`).
         color_shape: as in `kernels.color`.
-        color_forward, color_backward: the colour head.
+        color: the colour head.
         color_width: numbers a row that the head keeps for its backward.
         ray_width: numbers a ray that the head reads.
         activation: `render.EXP` or `render.SOFTPLUS`; shift: added to the raw density; scale: of
@@ -44,8 +45,7 @@ class DecoderKernels:
     summed: int
     trunk_shape: np.ndarray
     color_shape: np.ndarray
-    color_forward: Block
-    color_backward: Block
+    color: Head
     color_width: int
     ray_width: int
     activation: int
@@ -116,17 +116,7 @@ class VolumeKernels:
         self.encoder, self.decoder = encoder, decoder
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
         self.training, self.inference = Stash(), Stash()
-        summed = decoder.summed
-        self.shared: dict[str, Any] = {
-            "SUMMED": summed,
-            "encode_rows": variant(render.encode_rows, encode_parts=encoder.encode_parts),
-            "trunk_rows": variant(render.trunk_rows, SUMMED=summed),
-            "raw_density": variant(render.raw_density, SUMMED=summed),
-            "opacities": variant(
-                render.opacities, raw_density=variant(render.raw_density, SUMMED=summed)
-            ),
-            "move_rows": variant(render.move_rows, SUMMED=summed),
-        }
+        self.marching: dict[str, Block] = {}  # what takes the samples, in the place of `march_ray`
 
     def _widths(self) -> tuple[int, ...]:
         decoder = self.decoder
@@ -155,19 +145,16 @@ class VolumeKernels:
         culls = bool(settings[render.FAINT] > 0)
         decoder, encoder = self.decoder, self.encoder
         encoding = encoder.encoding(params[0], params[1])
-        run = specialise(
-            render.render_forward,
-            **self.shared,
-            CULLS=int(culls),
-            color_forward=decoder.color_forward,
-        )
+        color = decoder.color.forward.address(dtype)
+        run = specialise(render.render_forward, **self.marching)
         while True:
             with launch():  # the scratch too: it is shared with other threads
                 stash.reserve(capacity, threads, self._widths(), dtype, culls)
                 run(
                     origins, directions, jitter, ray_features, times, *geometry, settings,
-                    decoder.activation, encoding, encoder.n_parts, self.density_parts, params[2],
-                    decoder.trunk_shape, params[3], decoder.color_shape, keep, block_rays,
+                    decoder.activation, encoding, encoder.n_parts, self.density_parts,
+                    decoder.summed, params[2], decoder.trunk_shape, color, params[3],
+                    decoder.color_shape, keep, block_rays,
                     *stash.arrays, out, rows, bright, marched,
                 )  # fmt: skip
             if (rows >= 0).all():
@@ -194,14 +181,10 @@ class VolumeKernels:
         """
         origins, directions, _, ray_features, _ = rays
         decoder, encoder = self.decoder, self.encoder
-        run = specialise(
-            render.render_backward,
-            **self.shared,
-            CULLS=int(settings[render.FAINT] > 0),
-            backward_part=encoder.backward_part,
-            gradient_parts=encoder.gradient_parts,
-            color_backward=decoder.color_backward,
-        )
+        links = (frames.BACKWARD, frames.GRADIENT) if want_points else (frames.BACKWARD,)
+        encoding = encoder.encoding(params[0], params[1], *links)
+        color = decoder.color.backward.address(settings.dtype)
+        run = specialise(render.render_backward)
         threads = len(rows[0])
         d_frames = np.zeros((threads, *params[1].shape), settings.dtype)
         d_trunk = np.zeros((threads, len(params[2])), settings.dtype)
@@ -211,8 +194,8 @@ class VolumeKernels:
         with launch():
             run(
                 origins, directions, ray_features, geometry.grid, geometry.march, settings,
-                encoder.encoding(params[0], params[1]), encoder.n_parts, self.density_parts,
-                params[2], decoder.trunk_shape, params[3], decoder.color_shape, *stash.arrays, out,
+                encoding, encoder.n_parts, self.density_parts, decoder.summed, params[2],
+                decoder.trunk_shape, color, params[3], decoder.color_shape, *stash.arrays, out,
                 *rows, d_out, d_params, d_trunk, d_color, d_features, d_frames, want_points,
                 d_origins, d_directions,
             )  # fmt: skip
