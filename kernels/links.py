@@ -5,7 +5,7 @@ that all of its kind share (a *prototype*); a template gets its address and jump
 template is compiled once for all backbones and decoders, and a backbone once for all templates.
 A jump costs nothing beside the hundreds of points that a block function works on.
 
-Letters: f a floating type. `docs/decisions/0004-links.md` says why this took the place of binding.
+Letters: f a floating type. `docs/decisions/links.md` says why this took the place of binding.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Link(NamedTuple):
         if key not in _compiled:
             function = rebound(self.function, f"{self.function.__name__}_{digest}")
             signature = types.void(*self.prototype(from_dtype(np.dtype(dtype))))
-            _compiled[key] = cfunc(
-                signature, cache=True, nopython=True, error_model="numpy", fastmath=FAST
-            )(function)
+            _compiled[key] = cfunc(signature, cache=True, error_model="numpy", fastmath=FAST)(
+                function
+            )
         return int(_compiled[key].address)
 
 

@@ -116,7 +116,7 @@ class VolumeKernels:
         self.encoder, self.decoder = encoder, decoder
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
         self.training, self.inference = Stash(), Stash()
-        self.marching: dict[str, Block] = {}  # what takes the samples, in the place of `march_ray`
+        self.marching: dict[str, Any] = {}  # what takes the samples, in the place of `march_ray`
 
     def _widths(self) -> tuple[int, ...]:
         decoder = self.decoder
