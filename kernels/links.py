@@ -18,6 +18,7 @@ import numpy as np
 from llvmlite import ir
 from numba import cfunc, from_dtype, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from polyfield.kernels.blocks import FAST, Block, kernels_digest, name_of, rebound
@@ -35,8 +36,11 @@ def caller(prototype: Prototype) -> Block:
     @intrinsic  # type: ignore[misc]
     def call(typing_context, address, arguments):  # type: ignore[no-untyped-def]
         wanted = prototype(arguments.types[0].dtype)
-        if len(wanted) != len(arguments.types):
-            raise TypeError(f"{len(arguments.types)} arguments, expected {len(wanted)}")
+        fits = len(wanted) == len(arguments.types) and all(
+            typing_context.can_convert(a, b) is not None for a, b in zip(arguments.types, wanted)
+        )
+        if not fits:
+            raise TypingError(f"called with {arguments.types}, expected {wanted}")
 
         def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
             given = cgutils.unpack_tuple(builder, values[1])

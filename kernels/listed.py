@@ -1,9 +1,9 @@
 """The fused render step on intervals that are given instead of marched.
 
-`kernels.render` takes its samples from the block function `march_ray`. Here that one reads a table
-of edges [r, m+1], which travels in the place of the grid of distances. The template does not tell
-it which ray it is at, but where the ray starts, span start + jitter * step: so the span starts at
-0, the step is 1, and a ray's jitter is its number.
+`kernels.render` takes its samples from the block function `march_ray`. The one below, which
+`kernels.ahead` binds in its place, reads a table of edges [r, m+1] that travels in the place of the
+grid of distances. The template does not tell it which ray it is at, but where the ray starts, span
+start + jitter * step: so the span starts at 0, the step is 1, and a ray's jitter is its number.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ class ListedKernels:
 
     def __init__(self, kernels: VolumeKernels) -> None:
         self.field_kernels = kernels
-        self.kernels = VolumeKernels(kernels.encoder, kernels.decoder, kernels.density_parts)
-        self.kernels.marching = {"march_ray": listed_ray, "ray_span": listed_span}
+        self.kernels = VolumeKernels(
+            kernels.encoder, kernels.decoder, kernels.density_parts, template="listed"
+        )
 
     def __call__(
         self,

@@ -15,8 +15,7 @@ from numba import get_num_threads
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.kernels import frames, render
-from polyfield.kernels.blocks import Block, specialise
+from polyfield.kernels import ahead, frames, render
 from polyfield.kernels.color import Head
 from polyfield.kernels.encode import EncoderKernels
 from polyfield.kernels.gradients import direct_gradient
@@ -108,15 +107,29 @@ class Stash:
 
 
 class VolumeKernels:
-    """The fused render step of one encoder and one decoder."""
+    """The fused render step of one encoder and one decoder.
+
+    Args:
+        density_parts: parts of the encoder whose features the density needs; None: all.
+        template: which of `ahead.TEMPLATES` takes the samples.
+    """
 
     def __init__(
-        self, encoder: EncoderKernels, decoder: DecoderKernels, density_parts: int | None = None
+        self,
+        encoder: EncoderKernels,
+        decoder: DecoderKernels,
+        density_parts: int | None = None,
+        template: str = "forward",
     ) -> None:
         self.encoder, self.decoder = encoder, decoder
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
         self.training, self.inference = Stash(), Stash()
-        self.marching: dict[str, Any] = {}  # what takes the samples, in the place of `march_ray`
+        self.template = template
+
+    def compile_ahead(self, dtype: torch.dtype) -> None:
+        """Begin to compile what a training needs, should nobody have yet, in other processes."""
+        if dtype == torch.float32:
+            ahead.start("backward", self.template)
 
     def _widths(self) -> tuple[int, ...]:
         decoder = self.decoder
@@ -146,7 +159,7 @@ class VolumeKernels:
         decoder, encoder = self.decoder, self.encoder
         encoding = encoder.encoding(params[0], params[1])
         color = decoder.color.forward.address(dtype)
-        run = specialise(render.render_forward, **self.marching)
+        run = ahead.kernel(self.template)
         while True:
             with launch():  # the scratch too: it is shared with other threads
                 stash.reserve(capacity, threads, self._widths(), dtype, culls)
@@ -184,7 +197,7 @@ class VolumeKernels:
         links = (frames.BACKWARD, frames.GRADIENT) if want_points else (frames.BACKWARD,)
         encoding = encoder.encoding(params[0], params[1], *links)
         color = decoder.color.backward.address(settings.dtype)
-        run = specialise(render.render_backward)
+        run = ahead.kernel("backward")
         threads = len(rows[0])
         d_frames = np.zeros((threads, *params[1].shape), settings.dtype)
         d_trunk = np.zeros((threads, len(params[2])), settings.dtype)

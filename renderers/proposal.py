@@ -254,22 +254,27 @@ class ProposalRenderer(nn.Module):
                 self.gradient_near, times,
             )  # fmt: skip
             return out, len(samples.t), density
-        kernels = field.kernels
-        assert kernels is not None
-        if self._listed is None or self._listed.field_kernels is not kernels:
-            self._listed = ListedKernels(kernels)
         decoder = field.decoder
         settings = [self.stop, decoder.shift, self.gradient_near, decoder.scale, 0.0]
-        out, n_samples = self._listed(
+        out, n_samples = self._listed_kernels()(
             origins, directions, ray_features, field.params, t, field.domain.bounds,
             field.domain.code, np.array(settings, t.numpy().dtype),
             None if times is None else times.numpy(),
         )  # fmt: skip
         return out, n_samples, density
 
+    def _listed_kernels(self) -> ListedKernels:
+        kernels = self.field.kernels
+        assert kernels is not None
+        if self._listed is None or self._listed.field_kernels is not kernels:
+            self._listed = ListedKernels(kernels)
+        return self._listed
+
     def update(self, step: int, generator: torch.Generator | None = None) -> None:
         """Before training step `step`: annealing and the proposals' updates follow it."""
         self.step = step
+        if self.fused:
+            self._listed_kernels().kernels.compile_ahead(self.field.decoder.trunk.dtype)
 
     def image(
         self,

@@ -195,6 +195,8 @@ class VolumeRenderer(nn.Module):
     @torch.no_grad()
     def update(self, step: int, generator: torch.Generator | None = None) -> None:
         """Before training step `step`: refresh the occupancy when due."""
+        if self.fused and self.field.kernels is not None:
+            self.field.kernels.compile_ahead(self.field.decoder.trunk.dtype)
         if not self.occupancy.due(step):
             return
         self.occupancy.measured &= self.cells_a_step is None  # the field's cells may have changed

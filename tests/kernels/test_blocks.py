@@ -111,15 +111,16 @@ def test_blocks_of_one_name_in_two_modules_are_told_apart(tmp_path: Path) -> Non
 PROGRAM = """
 import json, torch
 from polyfield.fields import HashGrid
-from polyfield.kernels import encode
+from polyfield.kernels import encode, links
 from polyfield.kernels.blocks import specialise
 
 grid = HashGrid(2, 1, 4, 2, 4, in_dim=1)
 with torch.no_grad():
     out = grid(torch.linspace(0, 1, 5)[:, None])
-run = specialise(encode._forward, encode_parts=grid.kernels.encode_parts)
+run = specialise(encode._forward)
 hits, misses = (sum(n.values()) for n in (run.stats.cache_hits, run.stats.cache_misses))
-print(json.dumps([hits, misses, run.py_func.__qualname__]))
+linked = [made.cache_hits for made in links._compiled.values()]
+print(json.dumps([hits, misses, linked, run.py_func.__qualname__]))
 """
 
 
@@ -139,7 +140,7 @@ def test_a_second_process_finds_the_compiled_kernel_on_disk(tmp_path: Path) -> N
         assert result.returncode == 0, result.stderr
         seen.append(json.loads(result.stdout))
     files = sorted(tmp_path.rglob("*.nbc"))
-    assert seen[0][:2] == [0, 1]
-    assert seen[1][:2] == [1, 0]
-    assert seen[0][2] == seen[1][2]
-    assert len(files) == 1
+    assert seen[0][:3] == [0, 1, [0]]
+    assert seen[1][:3] == [1, 0, [1]]
+    assert seen[0][3] == seen[1][3]
+    assert len(files) == 2  # the template, and the block that it calls by address
