@@ -44,8 +44,8 @@ def _forward(distances: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]
         field = (encoding_type(f), number, number, number, f[::1], whole)
         color = (number, f[::1], whole)
         return (
-            *rays, *geometry, *field, *color, flag, number, *_fields(f), f[:, ::1], whole, whole,
-            whole,
+            *rays, *geometry, *field, *color, flag, number, number, *_fields(f), f[:, ::1],
+            whole, whole, whole,
         )  # fmt: skip
 
     return signature
@@ -84,7 +84,10 @@ class Template(NamedTuple):
         return specialise(self.function, **{k: getattr(home, v) for k, v in names.items()})
 
 
-LISTED = ("polyfield.kernels.listed", {"march_ray": "listed_ray", "ray_span": "listed_span"})
+LISTED = (
+    "polyfield.kernels.listed",
+    {"march_ray": "listed_ray", "ray_span": "listed_span", "bundle_start": "no_bundle"},
+)
 TEMPLATES = {
     "forward": Template(render.render_forward, _forward(lambda f: types.uint8[::1])),
     "listed": Template(render.render_forward, _forward(lambda f: f[:, ::1]), LISTED),

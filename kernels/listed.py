@@ -27,6 +27,12 @@ def listed_span(grid, march, o, d):  # type: ignore[no-untyped-def]
 
 
 @block
+def no_bundle(grid, march, edges, origins, directions, first, last, axis):  # type: ignore[no-untyped-def]
+    """In the place of `march.bundle_start`: nothing is known."""
+    return march.dtype.type(0)
+
+
+@block
 def listed_ray(grid, march, edges, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
     """In the place of `march.march_ray`: the next `limit` of the ray's intervals, or what is left.
 

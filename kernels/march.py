@@ -13,10 +13,13 @@ scenes that reach far. Empty space is skipped without leaving the lattice, by a 
 
 from __future__ import annotations
 
+import math
+
 from polyfield.kernels.blocks import block
 from polyfield.kernels.domain import BOX, CONTRACT_L2, to_unit
 
 CLIP, NEAR, FAR, STEP, CONE, STEP_MAX, MARCH_FLOATS = 6, 12, 13, 14, 15, 16, 17
+WIDE = 0.9  # cosine between the middle of a bundle and a ray below which walking it is no use
 
 
 @block
@@ -35,6 +38,65 @@ def ray_span(grid, march, o, d):  # type: ignore[no-untyped-def]
                 start = max(start, min(t0, t1))
                 end = min(end, max(t0, t1))
     return start, end
+
+
+@block
+def bundle_start(grid, march, distances, origins, directions, first, last, axis):  # type: ignore[no-untyped-def]
+    """How far along the middle of a bundle of rays nothing lies that any of them could meet.
+
+    A cone around the bundle is walked through the distances: a point whose cell is D cells from
+    the nearest occupied one has nothing within D - 1 cells, so the cone's part up to
+    e = (D - 1) cell - tan(angle) t further on is empty (with the radius growing meanwhile,
+    e / (1 + tan)).
+
+    Args:
+        first, last: the rays of the bundle.
+        axis: [3], the unit direction of its middle, written.
+
+    Returns:
+        distance along the axis, 0 where nothing is known: for rays that do not start together,
+        bundles that are wide, contracted domains.
+    """
+    zero, one = march.dtype.type(0), march.dtype.type(1)
+    axis[0], axis[1], axis[2] = zero, zero, zero
+    if grid[0] != BOX:
+        return zero
+    o = origins[first]
+    for ray in range(first, last):
+        for a in range(3):
+            if origins[ray, a] != o[a]:
+                return zero
+            axis[a] += directions[ray, a]
+    norm = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
+    if not norm > zero:
+        return zero
+    inverse = one / math.sqrt(norm)
+    for a in range(3):
+        axis[a] *= inverse
+    least, start, stop = one, march[FAR], zero
+    for ray in range(first, last):
+        d = directions[ray]
+        cosine = axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2]
+        least = min(least, cosine)
+        near, far = ray_span(grid, march, o, d)
+        if near < far:
+            start, stop = min(start, near * cosine), max(stop, far)
+    if least < WIDE:
+        return zero
+    tangent = math.sqrt(max(one - least * least, zero)) / least
+    resolution = grid[1]
+    cell = one / (max(march[3], march[4], march[5]) * march.dtype.type(resolution))
+    t = start
+    while t < stop:
+        at = 0
+        for a in range(3):
+            x = (o[a] + t * axis[a] - march[a]) * march[3 + a] * march.dtype.type(resolution)
+            at = at * resolution + min(max(int(x), 0), resolution - 1)
+        clear = march.dtype.type(int(distances[at]) - 1) * cell - tangent * t
+        if clear < march.dtype.type(0.5) * cell:
+            break
+        t += clear / (one + tangent)
+    return t
 
 
 @block

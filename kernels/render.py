@@ -14,6 +14,9 @@ looks, the fourth coordinate of all its samples; empty where nothing moves.
 with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not
 outweigh what is near.
 
+In pictures, where rays that follow each other are neighbours, every `bundle` of them walks to where
+matter may begin as one cone (`march.bundle_start`); the samples stay the same.
+
 With settings[FAINT] > 0, colour is computed only where w is at least that; fainter samples are
 black, and so is what they add to the gradient (Chen et al. 2022, section 4.3). The bright rows are
 kept beside the others, in a list of their own in the same order, with their features and colours.
@@ -34,7 +37,7 @@ from polyfield.kernels.color import call_backward, call_forward
 from polyfield.kernels.domain import to_unit_backward
 from polyfield.kernels.exponential import exponential, exponential_minus_one
 from polyfield.kernels.frames import backward_of_part, encode_points, gradient_of_points
-from polyfield.kernels.march import march_ray, ray_span
+from polyfield.kernels.march import CONE, STEP, bundle_start, march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
 
 ROUND = 8
@@ -193,8 +196,8 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
     encoding, n_parts, density_parts, summed, trunk_params, trunk_shape, color_link, color_params,
-    color_shape, keep, block_rays, rays, ts, dts, xs, features, acts, color_acts, weights, slopes,
-    rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of, bright_of,
+    color_shape, keep, block_rays, bundle, rays, ts, dts, xs, features, acts, color_acts, weights,
+    slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of, bright_of,
     marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
@@ -213,6 +216,7 @@ def render_forward(  # type: ignore[no-untyped-def]
         span = np.empty((block_rays, 2), settings.dtype)
         light = np.empty((block_rays, 3), settings.dtype)  # T, sum w, sum w s
         sources = np.empty(block_rays * ROUND, np.int64)
+        axis = np.zeros(3, settings.dtype)
         alpha = np.empty(block_rays * ROUND, settings.dtype)
         gradient = np.empty(block_rays * ROUND, settings.dtype)
         end, n_marched, n_bright = 0, 0, 0
@@ -220,16 +224,28 @@ def render_forward(  # type: ignore[no-untyped-def]
             first_ray = b * block_rays
             first_row = end if keep else 0
             end = first_row
-            n_alive = 0
+            n_alive, clear = 0, zero
             for i in range(min(block_rays, n_rays - first_ray)):
                 ray = first_ray + i
                 start, stop = ray_span(grid, march, origins[ray], directions[ray])
                 for c in range(N_OUT):
                     out[ray, c] = zero
+                if bundle > 0 and i % bundle == 0:
+                    last = min(ray + bundle, n_rays, first_ray + block_rays)
+                    clear = bundle_start(
+                        grid, march, distances, origins, directions, ray, last, axis
+                    )
+                passed = zero
+                if clear > zero and march[CONE] == zero:
+                    d = directions[ray]
+                    met = clear / (axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2])
+                    if met >= stop:
+                        continue
+                    passed = max(math.floor((met - start) / march[STEP]) - one, zero)
                 if start < stop:
-                    span[i, 0] = start + jitter[ray] * max(march[14], march[15] * start)
+                    span[i, 0] = start + jitter[ray] * max(march[STEP], march[CONE] * start)
                     span[i, 1] = stop
-                    state[i, 0], state[i, 1] = zero, span[i, 0]
+                    state[i, 0], state[i, 1] = passed, span[i, 0]
                     light[i, 0], light[i, 1], light[i, 2] = one, zero, zero
                     alive[n_alive] = i
                     n_alive += 1

@@ -23,6 +23,7 @@ from polyfield.kernels.launch import exclusive, launch
 from polyfield.kernels.march import MARCH_FLOATS
 
 MAX_BLOCK = 256  # rays that march together
+BUNDLE = 16  # of these, neighbours in a picture, that look together for where matter begins
 MIN_CAPACITY = 8192
 
 
@@ -167,7 +168,7 @@ class VolumeKernels:
                     origins, directions, jitter, ray_features, times, *geometry, settings,
                     decoder.activation, encoding, encoder.n_parts, self.density_parts,
                     decoder.summed, params[2], decoder.trunk_shape, color, params[3],
-                    decoder.color_shape, keep, block_rays,
+                    decoder.color_shape, keep, block_rays, 0 if keep else BUNDLE,
                     *stash.arrays, out, rows, bright, marched,
                 )  # fmt: skip
             if (rows >= 0).all():

@@ -5,10 +5,11 @@ Letters: h, w pixels; r rays of a chunk.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polyfield.cameras import Cameras, Rays
@@ -18,6 +19,7 @@ from polyfield.renderers.render import Render
 
 MODES = ("rgb", "depth", "normal", "opacity")
 REFERENCE_CHUNK = 1 << 10  # rays a call at most through plain torch, which keeps every step
+TILE = 8  # pixels, a power of two
 SURFACE = 0.5  # opacity above which a ray has met something that has a normal
 
 
@@ -61,8 +63,10 @@ def render_image(
         raise InputError(
             field="modes", found=", ".join(unknown), expected=f"some of {', '.join(MODES)}"
         )
-    rays = cameras.image_rays(i)
     width, height = cameras.size[i].tolist()
+    order = _by_tiles(width, height)
+    pixels = torch.stack([order % width, order // width], dim=1).double() + 0.5
+    rays = cameras.rays(torch.full((len(order),), i), pixels)
     chunk = min(chunk, REFERENCE_CHUNK) if plain(rays.origins) else chunk
     picture: dict[str, Tensor] = {}
     n_samples = 0
@@ -82,7 +86,7 @@ def render_image(
         for name, values in columns.items():
             if name not in picture:
                 picture[name] = values.new_empty(len(rays), *values.shape[1:])
-            picture[name][start : start + chunk] = values
+            picture[name][order[start : start + chunk]] = values
     whole = {
         name: values.view(height, width, *values.shape[1:]) for name, values in picture.items()
     }
@@ -93,6 +97,19 @@ def render_image(
         normals=whole.get("normals"),
         extras={"distortion": whole["distortion"], "n_samples": n_samples},
     )
+
+
+@lru_cache(maxsize=8)
+def _by_tiles(width: int, height: int) -> Int[Tensor, " r"]:
+    """All pixels, row by row numbers, tile after tile and within one along a Z-shaped curve.
+
+    So rays that follow each other are neighbours, and those of a bundle are a square.
+    """
+    x, y = torch.arange(width), torch.arange(height)[:, None]
+    key = (y // TILE * (-(-width // TILE)) + x // TILE) * TILE * TILE
+    for bit in range(TILE.bit_length() - 1):
+        key = key + ((x >> bit & 1) << 2 * bit) + ((y >> bit & 1) << 2 * bit + 1)
+    return key.flatten().argsort()
 
 
 def _normals(renderer: RayRenderer, rays: Rays, render: Render) -> Float[Tensor, "r 3"]:
