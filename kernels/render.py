@@ -197,8 +197,8 @@ def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
     encoding, n_parts, density_parts, summed, trunk_params, trunk_shape, color_link, color_params,
     color_shape, keep, block_rays, bundle, rays, ts, dts, xs, features, acts, color_acts, weights,
-    slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of, bright_of,
-    marched,
+    slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of,
+    bright_of, marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
     culls = settings[FAINT] > 0
