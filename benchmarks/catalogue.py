@@ -97,6 +97,7 @@ LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
     *(240, 300, 400, 500, 600),
 )
+FEW = (30, 60, 120, 240)  # for scenes whose views take seconds to render
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def training(scene: str, field: str, seconds: float) -> Cell:
     settings: dict[str, Any] = {
         "words": [f"field={field}"],
         "seconds": seconds,
-        "looks": [at for at in LOOKS if at < seconds],
+        "looks": [at for at in (LOOKS if scene == "lego_200" else FEW) if at < seconds],
     }
     name = f"train-{scene}-{field}-{seconds:g}s"
     return Cell("radiance", name, "training", settings, data=SCENES[scene])
