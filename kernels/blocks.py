@@ -38,6 +38,14 @@ def block(function: Block) -> Block:
     return njit(error_model="numpy", fastmath=FAST)(function)
 
 
+def leaf(function: Block) -> Block:
+    """A block function that makes no arrays, so that it need not count who uses those it is given.
+
+    The counting costs a call an array, which shows where a function is called for every ray.
+    """
+    return njit(error_model="numpy", fastmath=FAST, _nrt=False)(function)
+
+
 _variants: dict[str, Block] = {}
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from polyfield.kernels.blocks import Block, block, unbound, variant
+from polyfield.kernels.blocks import Block, block, leaf, unbound, variant
 from polyfield.kernels.exponential import exponential
 from polyfield.kernels.links import Link, caller
 from polyfield.kernels.mlp import add_to, mlp_backward, mlp_forward, output
@@ -57,7 +57,7 @@ call_forward = caller(forward_prototype)
 call_backward = caller(backward_prototype)
 
 
-@block
+@leaf
 def sigmoids(values):  # type: ignore[no-untyped-def]
     """The sigmoid of contiguous values, in place."""
     flat = values.reshape(-1)
@@ -73,11 +73,11 @@ def harmonics_forward(geometry, rays, ray_features, params, shape, acts, capacit
         geometry: [r1-r0, k]; rays: [capacity] ray of each row; ray_features: [r, q], Y first.
     """
     for row in range(r1 - r0):
-        basis = ray_features[rays[r0 + row]]
+        ray = rays[r0 + row]
         for c in range(3):
-            value = geometry[row, c * HARMONICS] * basis[0]
+            value = geometry[row, c * HARMONICS] * ray_features[ray, 0]
             for b in range(1, HARMONICS):
-                value += geometry[row, c * HARMONICS + b] * basis[b]
+                value += geometry[row, c * HARMONICS + b] * ray_features[ray, b]
             rgb[r0 + row, c] = value
     sigmoids(rgb[r0:r1])
 

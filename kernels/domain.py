@@ -9,12 +9,12 @@ c(x) = (2 - 1/|x|) x / |x| into the rest (Barron et al. 2022, eq. 10; the max no
 
 from __future__ import annotations
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import leaf
 
 BOX, CONTRACT_L2, CONTRACT_LINF = 0, 1, 2
 
 
-@block
+@leaf
 def to_unit(kind, box, x, y, z):  # type: ignore[no-untyped-def]
     """A world point in the unit cube."""
     u, v, w = (x - box[0]) * box[3], (y - box[1]) * box[4], (z - box[2]) * box[5]
@@ -32,7 +32,7 @@ def to_unit(kind, box, x, y, z):  # type: ignore[no-untyped-def]
     return u * quarter + half, v * quarter + half, w * quarter + half
 
 
-@block
+@leaf
 def to_unit_backward(kind, box, x, y, z, gu, gv, gw):  # type: ignore[no-untyped-def]
     """The gradient with respect to the world point, given that of its image."""
     if kind == BOX:

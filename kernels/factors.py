@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
 from polyfield.kernels.rows import gather_rows, scatter_rows
 
 FACTORS = 6  # of a part at most: the planes of four coordinates
 AXES = 3  # of a factor at most
+ROWS = 2**AXES + 1  # corners, and a row of scratch
 FACTOR_INTS = 2 + 2 * AXES
 PART_INTS = 3 + FACTORS * FACTOR_INTS
 PRODUCT, SUM = 0, 1
@@ -31,18 +32,18 @@ PRODUCT, SUM = 0, 1
 FEATURES = 2  # bound anew by `factor_blocks`
 
 
-@block
+@leaf
 def factor_at(part, k):  # type: ignore[no-untyped-def]
     """Where factor k of a part is described in `ints`."""
     return 1 + part * PART_INTS + 3 + k * FACTOR_INTS
 
 
-@block
+@leaf
 def factor_corners(part, k, x, j0, j1, ints, floats, points, index, weight):  # type: ignore[no-untyped-def]
     """The corners of points j0..j1 in factor k of a part.
 
     Args:
-        points: [AXES, BLOCK] scratch; index, weight: [8, BLOCK], filled for 2^e corners.
+        points: [AXES, BLOCK] scratch; index, weight: [ROWS, BLOCK], filled for 2^e corners.
     """
     at, f = factor_at(part, k), (part * FACTORS + k) * AXES
     e = ints[at]
@@ -58,7 +59,7 @@ def factor_corners(part, k, x, j0, j1, ints, floats, points, index, weight):  # 
     )  # fmt: skip
 
 
-@block
+@leaf
 def gather(e, n, params, index, weight, values, start, stride):  # type: ignore[no-untyped-def]
     """values[start + j stride : + F] = what a factor over e coordinates holds at points j < n."""
     if e == 1:
@@ -72,7 +73,7 @@ def gather(e, n, params, index, weight, values, start, stride):  # type: ignore[
             gather_rows(params, index, weight, j, values, start + j * stride, FEATURES, 8)
 
 
-@block
+@leaf
 def scatter(e, n, d_params, index, weight, d_values):  # type: ignore[no-untyped-def]
     """Add the gradient of a factor over e coordinates, for d_values [n F]."""
     if e == 1:
@@ -91,8 +92,8 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
     n, width = x.shape[1], out.shape[1]
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
     points = np.empty((AXES, BLOCK), params.dtype)
-    index = np.empty((8, BLOCK), np.uint32)
-    weight = np.empty((8, BLOCK), params.dtype)
+    index = np.empty((ROWS, BLOCK), np.uint32)
+    weight = np.empty((ROWS, BLOCK), params.dtype)
     values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, n, BLOCK):
         j1 = min(j0 + BLOCK, n)
@@ -111,7 +112,7 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
                         out[j0 + j, column + c] += values[j * FEATURES + c]
 
 
-@block
+@leaf
 def factor_gradient(k, factors, reduction, n, values, d_values):  # type: ignore[no-untyped-def]
     """d_values [n F], the gradient of factor k, from that of the part in `d_values`."""
     if reduction == PRODUCT:
@@ -121,7 +122,7 @@ def factor_gradient(k, factors, reduction, n, values, d_values):  # type: ignore
                     d_values[i] *= values[m, i]
 
 
-@block
+@leaf
 def part_gradient(d_out, j0, n, column, d_values):  # type: ignore[no-untyped-def]
     """d_values [n F] = the part's columns of d_out, from row j0."""
     for j in range(n):
@@ -133,8 +134,8 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
     """Add one part's gradient to `d_params`, for d_out [n, c]."""
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
     points = np.empty((AXES, BLOCK), params.dtype)
-    index = np.empty((FACTORS, 8, BLOCK), np.uint32)
-    weight = np.empty((FACTORS, 8, BLOCK), params.dtype)
+    index = np.empty((FACTORS, ROWS, BLOCK), np.uint32)
+    weight = np.empty((FACTORS, ROWS, BLOCK), params.dtype)
     values = np.empty((FACTORS, BLOCK * FEATURES), params.dtype)
     d_values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, x.shape[1], BLOCK):
@@ -151,7 +152,7 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
             scatter(e, j1 - j0, d_params, index[k], weight[k], d_values)
 
 
-@block
+@leaf
 def slopes(x, j, j0, at, f, ints, floats, uppers, inside):  # type: ignore[no-untyped-def]
     """Where point j0 + j lies in its cell of a factor: uppers (3) in [0, 1], inside (3)."""
     one, zero = x.dtype.type(1), x.dtype.type(0)
@@ -171,8 +172,8 @@ def encode_gradient(part, x, d_out, params, ints, floats, d_x):  # type: ignore[
     """
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
     points = np.empty((AXES, BLOCK), params.dtype)
-    index = np.empty((FACTORS, 8, BLOCK), np.uint32)
-    weight = np.empty((8, BLOCK), params.dtype)
+    index = np.empty((FACTORS, ROWS, BLOCK), np.uint32)
+    weight = np.empty((ROWS, BLOCK), params.dtype)
     values = np.empty((FACTORS, BLOCK * FEATURES), params.dtype)
     d_values = np.empty(BLOCK * FEATURES, params.dtype)
     uppers, inside = np.empty(AXES, params.dtype), np.empty(AXES, np.bool_)

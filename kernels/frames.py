@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from polyfield.kernels.blocks import Block, block, unbound
+from polyfield.kernels.blocks import Block, block, leaf, unbound
 from polyfield.kernels.links import caller
 
 ENCODE, BACKWARD, GRADIENT = 0, 1, 2  # the fields of `Encoding.links`
@@ -92,7 +92,7 @@ def gradient_of_points(columns, d_out, n_parts, encoding, d_x, d_frames):  # typ
     )  # fmt: skip
 
 
-@block
+@leaf
 def into_frame(columns, matrix, turned):  # type: ignore[no-untyped-def]
     """turned [d, n] = 1/2 + matrix (columns - 1/2)."""
     d, n = columns.shape
@@ -105,7 +105,7 @@ def into_frame(columns, matrix, turned):  # type: ignore[no-untyped-def]
                 turned[a, j] += matrix[a, b] * (columns[b, j] - half)
 
 
-@block
+@leaf
 def out_of_frame(columns, matrix, d_turned, d_x, d_matrix):  # type: ignore[no-untyped-def]
     """Add the gradients of `into_frame` to d_x [d, n] and d_matrix [d, d]."""
     d, n = columns.shape

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
 from polyfield.kernels.rows import gather_rows, scatter_rows
@@ -24,7 +24,7 @@ FEATURES = 2  # bound anew by `grid_blocks`
 CORNERS = 8
 
 
-@block
+@leaf
 def part_corners(part, x, j0, j1, ints, floats, index, weight):  # type: ignore[no-untyped-def]
     """The corners of points j0..j1 in one part's lattice."""
     d = x.shape[0]
@@ -48,8 +48,8 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
     """Write the features of one part: out[n, columns of the part], for x [d, n] in [0, 1]."""
     n, width = x.shape[1], out.shape[1]
     column = ints[1 + part * (4 + x.shape[0]) + 3]
-    index = np.empty((CORNERS, BLOCK), np.uint32)
-    weight = np.empty((CORNERS, BLOCK), params.dtype)
+    index = np.empty((CORNERS + 1, BLOCK), np.uint32)
+    weight = np.empty((CORNERS + 1, BLOCK), params.dtype)
     for j0 in range(0, n, BLOCK):
         j1 = min(j0 + BLOCK, n)
         part_corners(part, x, j0, j1, ints, floats, index, weight)
@@ -61,8 +61,8 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
     """Add one part's gradient to `d_params`, for d_out [n, c]."""
     n, width = x.shape[1], d_out.shape[1]
     column = ints[1 + part * (4 + x.shape[0]) + 3]
-    index = np.empty((CORNERS, BLOCK), np.uint32)
-    weight = np.empty((CORNERS, BLOCK), params.dtype)
+    index = np.empty((CORNERS + 1, BLOCK), np.uint32)
+    weight = np.empty((CORNERS + 1, BLOCK), params.dtype)
     for j0 in range(0, n, BLOCK):
         j1 = min(j0 + BLOCK, n)
         part_corners(part, x, j0, j1, ints, floats, index, weight)
@@ -80,8 +80,8 @@ def encode_gradient(part, x, d_out, params, ints, floats, d_x):  # type: ignore[
     d, n = x.shape
     at, f = 1 + part * (4 + d), part * (d + 1)
     column = ints[at + 3]
-    index = np.empty((CORNERS, BLOCK), np.uint32)
-    weight = np.empty((CORNERS, BLOCK), params.dtype)
+    index = np.empty((CORNERS + 1, BLOCK), np.uint32)
+    weight = np.empty((CORNERS + 1, BLOCK), params.dtype)
     upper, inside = np.empty(d, params.dtype), np.empty(d, np.bool_)
     one, zero = params.dtype.type(1), params.dtype.type(0)
     for j0 in range(0, n, BLOCK):

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import leaf
 
 BLOCK = 256
 PRIMES = np.array([1, 2654435761, 805459861, 3674653429], np.uint32)
 
 
-@block
+@leaf
 def lattice_corners(x, j0, j1, scale, shift, counts, hashed, size, first_row, index, weight):  # type: ignore[no-untyped-def]
-    """Fill index [k, b] (uint32 rows) and weight [k, b] for points j0..j1 of x [d, n].
+    """Fill index [k+1, b] (uint32 rows) and weight [k+1, b] for points j0..j1 of x [d, n].
 
     Args:
+        index, weight: their last rows are scratch.
         scale: cells per unit of x, a number per axis [d]; shift: in cells.
         counts: vertices per axis [d], at least 2; size: rows of a hashed lattice.
         first_row: added to every row number.
@@ -33,7 +34,7 @@ def lattice_corners(x, j0, j1, scale, shift, counts, hashed, size, first_row, in
     n = j1 - j0
     one, zero = weight.dtype.type(1), weight.dtype.type(0)
     stride = np.uint32(1)
-    lows, uppers = np.empty(BLOCK, np.uint32), np.empty(BLOCK, weight.dtype)
+    lows, uppers = index[index.shape[0] - 1], weight[weight.shape[0] - 1]
     for a in range(x.shape[0]):
         axis, s, last = x[a, j0:j1], scale[a], np.int32(counts[a] - 2)
         step = PRIMES[a] if hashed else stride

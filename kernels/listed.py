@@ -2,8 +2,7 @@
 
 `kernels.render` takes its samples from the block function `march_ray`. The one below, which
 `kernels.ahead` binds in its place, reads a table of edges [r, m+1] that travels in the place of the
-grid of distances. The template does not tell it which ray it is at, but where the ray starts, span
-start + jitter * step: so the span starts at 0, the step is 1, and a ray's jitter is its number.
+grid of distances.
 """
 
 from __future__ import annotations
@@ -12,45 +11,48 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.errors import InputError
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import leaf
 from polyfield.kernels.domain import to_unit
 from polyfield.kernels.march import MARCH_FLOATS, STEP
 from polyfield.kernels.resample import box_of
 from polyfield.kernels.volume import Geometry, VolumeKernels
 
 
-@block
-def listed_span(grid, march, o, d):  # type: ignore[no-untyped-def]
+@leaf
+def listed_span(grid, march, origins, directions, ray):  # type: ignore[no-untyped-def]
     """In the place of `march.ray_span`."""
     return march.dtype.type(0), march.dtype.type(1)
 
 
-@block
+@leaf
 def no_bundle(grid, march, edges, origins, directions, first, last, axis):  # type: ignore[no-untyped-def]
     """In the place of `march.bundle_start`: nothing is known."""
     return march.dtype.type(0)
 
 
-@block
-def listed_ray(grid, march, edges, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
+@leaf
+def listed_ray(  # type: ignore[no-untyped-def]
+    grid, march, edges, origins, directions, ray, start, end, state, i_state, limit, ts, dts, xs,
+    row,
+):  # fmt: skip
     """In the place of `march.march_ray`: the next `limit` of the ray's intervals, or what is left.
 
     Args:
-        start: the number of the ray.
-        state: [*], intervals passed; updated.
+        state: [*, 2], in row `i_state` the intervals passed; updated.
     """
     half = march.dtype.type(0.5)
-    ray, first = int(start), int(state[0])
+    first = int(state[i_state, 0])
     taken = min(limit, edges.shape[1] - 1 - first)
     for i in range(taken):
         left, right = edges[ray, first + i], edges[ray, first + i + 1]
         middle = half * (left + right)
         ts[row + i], dts[row + i] = middle, right - left
         xs[row + i, 0], xs[row + i, 1], xs[row + i, 2] = to_unit(
-            grid[0], march, o[0] + middle * d[0], o[1] + middle * d[1], o[2] + middle * d[2]
-        )
-    state[0] = march.dtype.type(first + taken)
+            grid[0], march, origins[ray, 0] + middle * directions[ray, 0],
+            origins[ray, 1] + middle * directions[ray, 1],
+            origins[ray, 2] + middle * directions[ray, 2],
+        )  # fmt: skip
+    state[i_state, 0] = march.dtype.type(first + taken)
     return taken
 
 
@@ -83,11 +85,8 @@ class ListedKernels:
             settings, times: as in `VolumeKernels`.
         """
         dtype = settings.dtype
-        if len(origins) >= 1 << (np.finfo(dtype).nmant + 1):
-            raise InputError(field="rays", found=len(origins), expected="fewer in one call")
         march = np.zeros(MARCH_FLOATS, dtype)
         march[:6], march[STEP] = box_of(bounds, dtype), 1
         geometry = Geometry(np.array([domain, 1]), march, edges.detach().contiguous().numpy())
-        numbers = np.arange(len(origins), dtype=dtype)
         rays = (origins, directions, ray_features)
-        return self.kernels(*rays, params, geometry, settings, numbers, times)
+        return self.kernels(*rays, params, geometry, settings, times=times)

@@ -15,32 +15,45 @@ from __future__ import annotations
 
 import math
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import leaf
 from polyfield.kernels.domain import BOX, CONTRACT_L2, to_unit
 
 CLIP, NEAR, FAR, STEP, CONE, STEP_MAX, MARCH_FLOATS = 6, 12, 13, 14, 15, 16, 17
 WIDE = 0.9  # cosine between the middle of a bundle and a ray below which walking it is no use
 
 
-@block
-def ray_span(grid, march, o, d):  # type: ignore[no-untyped-def]
-    """The distances between which a ray o + t d can meet anything: (start, end)."""
+@leaf
+def ray_span(grid, march, origins, directions, ray):  # type: ignore[no-untyped-def]
+    """The distances between which a ray can meet anything: (start, end).
+
+    Here and below rays are named by their number: a view of a row would count as one more user of
+    its array, in a counter that all threads share, and wait for it.
+    """
     start, end = march[NEAR], march[FAR]
     if grid[0] == BOX:
         for a in range(3):
-            if d[a] == 0:
-                if o[a] < march[CLIP + a] or o[a] > march[CLIP + 3 + a]:
+            o, d = origins[ray, a], directions[ray, a]
+            if d == 0:
+                if o < march[CLIP + a] or o > march[CLIP + 3 + a]:
                     end = start
             else:
-                inverse = march.dtype.type(1) / d[a]
-                t0 = (march[CLIP + a] - o[a]) * inverse
-                t1 = (march[CLIP + 3 + a] - o[a]) * inverse
+                inverse = march.dtype.type(1) / d
+                t0 = (march[CLIP + a] - o) * inverse
+                t1 = (march[CLIP + 3 + a] - o) * inverse
                 start = max(start, min(t0, t1))
                 end = min(end, max(t0, t1))
     return start, end
 
 
-@block
+@leaf
+def along(axis, directions, ray):  # type: ignore[no-untyped-def]
+    """The cosine between an axis and the direction of a ray, both unit vectors."""
+    return (
+        axis[0] * directions[ray, 0] + axis[1] * directions[ray, 1] + axis[2] * directions[ray, 2]
+    )
+
+
+@leaf
 def bundle_start(grid, march, distances, origins, directions, first, last, axis):  # type: ignore[no-untyped-def]
     """How far along the middle of a bundle of rays nothing lies that any of them could meet.
 
@@ -61,10 +74,9 @@ def bundle_start(grid, march, distances, origins, directions, first, last, axis)
     axis[0], axis[1], axis[2] = zero, zero, zero
     if grid[0] != BOX:
         return zero
-    o = origins[first]
     for ray in range(first, last):
         for a in range(3):
-            if origins[ray, a] != o[a]:
+            if origins[ray, a] != origins[first, a]:
                 return zero
             axis[a] += directions[ray, a]
     norm = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
@@ -75,10 +87,9 @@ def bundle_start(grid, march, distances, origins, directions, first, last, axis)
         axis[a] *= inverse
     least, start, stop = one, march[FAR], zero
     for ray in range(first, last):
-        d = directions[ray]
-        cosine = axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2]
+        cosine = along(axis, directions, ray)
         least = min(least, cosine)
-        near, far = ray_span(grid, march, o, d)
+        near, far = ray_span(grid, march, origins, directions, ray)
         if near < far:
             start, stop = min(start, near * cosine), max(stop, far)
     if least < WIDE:
@@ -90,7 +101,11 @@ def bundle_start(grid, march, distances, origins, directions, first, last, axis)
     while t < stop:
         at = 0
         for a in range(3):
-            x = (o[a] + t * axis[a] - march[a]) * march[3 + a] * march.dtype.type(resolution)
+            x = (
+                (origins[first, a] + t * axis[a] - march[a])
+                * march[3 + a]
+                * march.dtype.type(resolution)
+            )
             at = at * resolution + min(max(int(x), 0), resolution - 1)
         clear = march.dtype.type(int(distances[at]) - 1) * cell - tangent * t
         if clear < march.dtype.type(0.5) * cell:
@@ -99,13 +114,13 @@ def bundle_start(grid, march, distances, origins, directions, first, last, axis)
     return t
 
 
-@block
+@leaf
 def step_size(march, t):  # type: ignore[no-untyped-def]
     """The length of the interval that begins at t."""
     return min(max(march[CONE] * t, march[STEP]), march[STEP_MAX])
 
 
-@block
+@leaf
 def cell_exit(x, cell, distance, inverse):  # type: ignore[no-untyped-def]
     """How far along a ray one axis stays clear.
 
@@ -117,7 +132,7 @@ def cell_exit(x, cell, distance, inverse):  # type: ignore[no-untyped-def]
     return (type(x)(face) - x) * inverse
 
 
-@block
+@leaf
 def inverse_slope(slope):  # type: ignore[no-untyped-def]
     """1 / slope, or so much that no face of a cell is ever met."""
     tiny = type(slope)(1e-12)
@@ -126,7 +141,7 @@ def inverse_slope(slope):  # type: ignore[no-untyped-def]
     return type(slope)(1) / slope
 
 
-@block
+@leaf
 def contracted_exit(kind, march, x, y, z, slope, distance, resolution):  # type: ignore[no-untyped-def]
     """How far a ray surely stays clear under a contraction, which bends it.
 
@@ -152,13 +167,18 @@ def contracted_exit(kind, march, x, y, z, slope, distance, resolution):  # type:
     return min(clear, reach)
 
 
-@block
-def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, xs, row):  # type: ignore[no-untyped-def]
+@leaf
+def march_ray(  # type: ignore[no-untyped-def]
+    grid, march, distances, origins, directions, ray, start, end, state, i_state, limit, ts, dts,
+    xs, row,
+):  # fmt: skip
     """Take up to `limit` samples from where the ray was left.
 
     Args:
-        o, d: origin and unit direction; start, end: see `ray_span`, start jittered.
-        state: [2], intervals passed and (with a cone) the distance reached; updated.
+        ray: its number among the origins and unit directions.
+        start, end: see `ray_span`, start jittered.
+        state: [*, 2], in row `i_state` the intervals passed and (with a cone) the distance
+            reached; updated.
         ts, dts: midpoints and lengths, written from `row` on; xs [*, 3] unit coordinates likewise.
 
     Returns:
@@ -168,14 +188,15 @@ def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, x
     kind, resolution = grid[0], grid[1]
     size = march.dtype.type(resolution)
     dt, cone = march[STEP], march[CONE]
-    ox, oy, oz, dx, dy, dz = o[0], o[1], o[2], d[0], d[1], d[2]
+    ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
+    dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
     slope_x, slope_y, slope_z = dx * march[3] * size, dy * march[4] * size, dz * march[5] * size
     inverse_x, inverse_y = inverse_slope(slope_x), inverse_slope(slope_y)
     inverse_z = inverse_slope(slope_z)
     steps = one / dt
     slope = (one + one) * max(abs(dx * march[3]), abs(dy * march[4]), abs(dz * march[5]))
     taken = 0
-    k, t = state[0], state[1]
+    k, t = state[i_state, 0], state[i_state, 1]
     while taken < limit:
         if cone == 0:
             t = start + k * dt
@@ -215,5 +236,5 @@ def march_ray(grid, march, distances, o, d, start, end, state, limit, ts, dts, x
                 while t + half * dt < clear:
                     t += dt
                     dt = step_size(march, t)
-    state[0], state[1] = k, t
+    state[i_state, 0], state[i_state, 1] = k, t
     return taken

@@ -20,17 +20,17 @@ from polyfield.kernels.volume import Geometry
 def _meets(origins, directions, grid, march, distances, met):  # type: ignore[no-untyped-def]
     half = march.dtype.type(0.5)
     for ray in prange(origins.shape[0]):
-        start, stop = ray_span(grid, march, origins[ray], directions[ray])
+        start, stop = ray_span(grid, march, origins, directions, ray)
         if start < stop:
             start += half * max(march[STEP], march[CONE] * start)
             state, place, x = (
-                np.zeros(2, march.dtype),
+                np.zeros((1, 2), march.dtype),
                 np.empty(2, march.dtype),
                 np.empty((1, 3), march.dtype),
             )
-            state[1] = start
+            state[0, 1] = start
             taken = march_ray(
-                grid, march, distances, origins[ray], directions[ray], start, stop, state, 1,
+                grid, march, distances, origins, directions, ray, start, stop, state, 0, 1,
                 place[:1], place[1:], x, 0,
             )  # fmt: skip
             met[ray] = taken > 0

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import prange
 
-from polyfield.kernels.blocks import block, specialise
+from polyfield.kernels.blocks import leaf, specialise
 from polyfield.kernels.launch import launch
 from polyfield.kernels.mesh_tree import MeshTree
 
@@ -29,22 +29,22 @@ STACK = 128  # nodes that wait: two a level at most
 FOUR_PI = 4 * math.pi
 
 
-@block
+@leaf
 def dot(x, y):  # type: ignore[no-untyped-def]
     return x[0] * y[0] + x[1] * y[1] + x[2] * y[2]
 
 
-@block
+@leaf
 def minus(x, y):  # type: ignore[no-untyped-def]
     return x[0] - y[0], x[1] - y[1], x[2] - y[2]
 
 
-@block
+@leaf
 def corner(triangle, i):  # type: ignore[no-untyped-def]
     return triangle[i, 0], triangle[i, 1], triangle[i, 2]
 
 
-@block
+@leaf
 def segment_distance(aq, ab):  # type: ignore[no-untyped-def]
     """Squared distance of q to a segment, from a: to q and to b."""
     length = dot(ab, ab)
@@ -53,7 +53,7 @@ def segment_distance(aq, ab):  # type: ignore[no-untyped-def]
     return dot(x, x)
 
 
-@block
+@leaf
 def triangle_distance(q, triangle):  # type: ignore[no-untyped-def]
     """Squared distance of q to a triangle."""
     a, b, c = corner(triangle, 0), corner(triangle, 1), corner(triangle, 2)
@@ -89,7 +89,7 @@ def triangle_distance(q, triangle):  # type: ignore[no-untyped-def]
     return x * x + y * y + z * z
 
 
-@block
+@leaf
 def solid_angle(q, triangle):  # type: ignore[no-untyped-def]
     """The signed solid angle of a triangle at q (Van Oosterom and Strackee 1983)."""
     a, b, c = (
@@ -107,7 +107,7 @@ def solid_angle(q, triangle):  # type: ignore[no-untyped-def]
     return 2.0 * math.atan2(det, along)
 
 
-@block
+@leaf
 def box_distance(q, box):  # type: ignore[no-untyped-def]
     """Squared distance of q to a box; 0 inside."""
     total = 0.0
@@ -117,7 +117,7 @@ def box_distance(q, box):  # type: ignore[no-untyped-def]
     return total
 
 
-@block
+@leaf
 def far_winding(x, l2, dipole):  # type: ignore[no-untyped-def]
     """4 pi w of a node at x = p - q, |x|^2 = l2: its dipole and the slope of that."""
     l1 = math.sqrt(l2)

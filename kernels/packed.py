@@ -50,22 +50,22 @@ def _march(  # type: ignore[no-untyped-def]
     origins, directions, jitter, grid, march, distances, counts, ts, dts, xs
 ):
     for ray in prange(origins.shape[0]):
-        start, stop = ray_span(grid, march, origins[ray], directions[ray])
+        start, stop = ray_span(grid, march, origins, directions, ray)
         total = 0
         if start < stop:
             start += jitter[ray] * max(march[14], march[15] * start)
-            state = np.zeros(2, march.dtype)
-            state[1] = start
+            state = np.zeros((1, 2), march.dtype)
+            state[0, 1] = start
             first = ray * SLOTS
             total = march_ray(
-                grid, march, distances, origins[ray], directions[ray], start, stop, state, SLOTS,
-                ts, dts, xs, first,
+                grid, march, distances, origins, directions, ray, start, stop, state, 0, SLOTS, ts,
+                dts, xs, first,
             )  # fmt: skip
             taken = total
             while taken == SLOTS:  # more than there is room for: count them, `_fill` takes them
                 more_t, more_x = np.empty(2 * SLOTS, march.dtype), np.empty((SLOTS, 3), march.dtype)
                 taken = march_ray(
-                    grid, march, distances, origins[ray], directions[ray], start, stop, state,
+                    grid, march, distances, origins, directions, ray, start, stop, state, 0,
                     SLOTS, more_t[:SLOTS], more_t[SLOTS:], more_x, 0,
                 )  # fmt: skip
                 total += taken
@@ -86,12 +86,12 @@ def _fill(  # type: ignore[no-untyped-def]
                 for a in range(3):
                     xs[first + i, a] = slot_x[slot, a]
         else:
-            start, stop = ray_span(grid, march, origins[ray], directions[ray])
+            start, stop = ray_span(grid, march, origins, directions, ray)
             start += jitter[ray] * max(march[14], march[15] * start)
-            state = np.zeros(2, march.dtype)
-            state[1] = start
+            state = np.zeros((1, 2), march.dtype)
+            state[0, 1] = start
             march_ray(
-                grid, march, distances, origins[ray], directions[ray], start, stop, state,
+                grid, march, distances, origins, directions, ray, start, stop, state, 0,
                 last - first, ts, dts, xs, first,
             )  # fmt: skip
 

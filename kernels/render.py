@@ -32,12 +32,12 @@ import math
 import numpy as np
 from numba import prange
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import block, leaf
 from polyfield.kernels.color import call_backward, call_forward
 from polyfield.kernels.domain import to_unit_backward
 from polyfield.kernels.exponential import exponential, exponential_minus_one
 from polyfield.kernels.frames import backward_of_part, encode_points, gradient_of_points
-from polyfield.kernels.march import CONE, STEP, bundle_start, march_ray, ray_span
+from polyfield.kernels.march import CONE, STEP, along, bundle_start, march_ray, ray_span
 from polyfield.kernels.mlp import layer, mlp_backward, mlp_forward, output
 
 ROUND = 8
@@ -49,7 +49,7 @@ STOP, SHIFT, NEAR_SCALE, DENSITY_SCALE, FAINT = 0, 1, 2, 3, 4  # the fields of `
 N_SETTINGS = 5
 
 
-@block
+@leaf
 def density_of(raw, kind, shift, scale):  # type: ignore[no-untyped-def]
     """Density and its slope: scale times exp (truncated) or softplus of raw + shift."""
     one, top = type(raw)(1), type(raw)(EXPONENT_MAX)
@@ -63,7 +63,7 @@ def density_of(raw, kind, shift, scale):  # type: ignore[no-untyped-def]
     return scale * math.log1p(e), scale * (e / (one + e))
 
 
-@block
+@leaf
 def bounded_interval(t, dt):  # type: ignore[no-untyped-def]
     """Middle and length in s = t / (1 + t) of the interval dt around t."""
     one, half = type(t)(1), type(t)(0.5)
@@ -81,7 +81,7 @@ def trunk_rows(features, summed, trunk_params, trunk_shape, acts, capacity, r0, 
     return features[r0:r1]
 
 
-@block
+@leaf
 def raw_density(rows, summed, raw):  # type: ignore[no-untyped-def]
     """Write the raw density of all `trunk_rows`.
 
@@ -95,7 +95,7 @@ def raw_density(rows, summed, raw):  # type: ignore[no-untyped-def]
             raw[r] += rows[r, c]
 
 
-@block
+@leaf
 def opacities(rows, summed, dts, kind, shift, scale, alpha, slope):  # type: ignore[no-untyped-def]
     """Opacity 1 - exp(-density dt) of rows of `trunk_rows`, and the density's slope.
 
@@ -124,7 +124,7 @@ def encode_rows(xs, r0, r1, first, last, encoding, features):  # type: ignore[no
     encode_points(columns, first, last, encoding, features[r0:r1])
 
 
-@block
+@leaf
 def move(values, columns, sources, first, moved):  # type: ignore[no-untyped-def]
     """values[first + m] = values[sources[m]] for m < moved; sources ascend, never below target."""
     for m in range(moved):
@@ -153,7 +153,7 @@ def move_rows(  # type: ignore[no-untyped-def]
             move(values, values.shape[1], sources, first, moved)
 
 
-@block
+@leaf
 def take_bright(  # type: ignore[no-untyped-def]
     faint, r0, r1, weights, rays, xs, features, columns, c0, rows, ray_of, x_of, feature
 ):
@@ -178,14 +178,14 @@ def take_bright(  # type: ignore[no-untyped-def]
     return c
 
 
-@block
+@leaf
 def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_directions):  # type: ignore[no-untyped-def]
     """Add the rays' gradient through their samples' positions o + t d, from d_x [3 or 4, n]."""
     for row in range(d_x.shape[1]):
         ray, t = rays[row], ts[row]
-        o, d = origins[ray], directions[ray]
         gradient = to_unit_backward(
-            grid[0], march, o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2],
+            grid[0], march, origins[ray, 0] + t * directions[ray, 0],
+            origins[ray, 1] + t * directions[ray, 1], origins[ray, 2] + t * directions[ray, 2],
             d_x[0, row], d_x[1, row], d_x[2, row],
         )  # fmt: skip
         for a in range(3):
@@ -227,7 +227,7 @@ def render_forward(  # type: ignore[no-untyped-def]
             n_alive, clear = 0, zero
             for i in range(min(block_rays, n_rays - first_ray)):
                 ray = first_ray + i
-                start, stop = ray_span(grid, march, origins[ray], directions[ray])
+                start, stop = ray_span(grid, march, origins, directions, ray)
                 for c in range(N_OUT):
                     out[ray, c] = zero
                 if bundle > 0 and i % bundle == 0:
@@ -237,8 +237,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                     )
                 passed = zero
                 if clear > zero and march[CONE] == zero:
-                    d = directions[ray]
-                    met = clear / (axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2])
+                    met = clear / along(axis, directions, ray)
                     if met >= stop:
                         continue
                     passed = max(math.floor((met - start) / march[STEP]) - one, zero)
@@ -258,8 +257,8 @@ def render_forward(  # type: ignore[no-untyped-def]
                     i = alive[a]
                     ray = first_ray + i
                     m = march_ray(
-                        grid, march, distances, origins[ray], directions[ray], span[i, 0],
-                        span[i, 1], state[i], ROUND, t_of, dt_of, x_of, last,
+                        grid, march, distances, origins, directions, ray, span[i, 0], span[i, 1],
+                        state, i, ROUND, t_of, dt_of, x_of, last,
                     )  # fmt: skip
                     for row in range(last, last + m):
                         ray_of[row] = ray
@@ -390,17 +389,21 @@ def render_backward(  # type: ignore[no-untyped-def]
             r1 = min(r0 + ROWS, n_rows)
             for row in range(r0, r1):
                 ray, w, t, dt = ray_of[row], weight[row], t_of[row], dt_of[row]
-                g = d_out[ray]
                 s, length = bounded_interval(t, dt)
                 behind = out[ray, 3] - light[ray, 0] - w
                 spread = s * light[ray, 0] - light[ray, 2]
                 spread += light[ray, 3] - light[ray, 2] - w * s - s * behind
-                value = g[3] + g[4] * t + g[5] * (two * spread + two * third * w * length)
+                value = (
+                    d_out[ray, 3]
+                    + d_out[ray, 4] * t
+                    + d_out[ray, 5] * (two * spread + two * third * w * length)
+                )
                 for c in range(3):
-                    value += g[c] * color[row, c]
-                total = g[3] * out[ray, 3] + g[4] * out[ray, 4] + two * g[5] * out[ray, 5]
+                    value += d_out[ray, c] * color[row, c]
+                total = d_out[ray, 3] * out[ray, 3] + d_out[ray, 4] * out[ray, 4]
+                total += two * d_out[ray, 5] * out[ray, 5]
                 for c in range(3):
-                    total += g[c] * out[ray, c]
+                    total += d_out[ray, c] * out[ray, c]
                 light[ray, 0] += w
                 light[ray, 1] += w * value
                 light[ray, 2] += w * s
@@ -418,7 +421,7 @@ def render_backward(  # type: ignore[no-untyped-def]
                         continue
                     n_bright += 1
                 for c in range(3):
-                    d_rgb[at, c] = w * g[c] * scale
+                    d_rgb[at, c] = w * d_out[ray, c] * scale
             rows = r1 - r0
             if culls:
                 colored = n_bright - first_bright

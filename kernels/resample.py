@@ -22,7 +22,7 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.kernels import resample_reference as reference
-from polyfield.kernels.blocks import block, specialise
+from polyfield.kernels.blocks import leaf, specialise
 from polyfield.kernels.choice import plain
 from polyfield.kernels.domain import BOX, to_unit
 from polyfield.kernels.launch import launch
@@ -33,7 +33,7 @@ SPACINGS = {"linear": LINEAR, "disparity": DISPARITY, "power": POWER}
 TINY = 1e-12  # a histogram of less mass than this says nothing
 
 
-@block
+@leaf
 def spaced(kind, t):  # type: ignore[no-untyped-def]
     """g(t)."""
     if kind == LINEAR:
@@ -45,7 +45,7 @@ def spaced(kind, t):  # type: ignore[no-untyped-def]
     return -one / (scaled * scaled**0.5)
 
 
-@block
+@leaf
 def unspaced(kind, g):  # type: ignore[no-untyped-def]
     """The t of a g."""
     if kind == LINEAR:
@@ -185,7 +185,7 @@ def box_of(bounds: Float[Tensor, "2 3"], dtype: np.dtype) -> np.ndarray:
     return np.concatenate([lower, 1 / (upper - lower)]).astype(dtype)
 
 
-@block
+@leaf
 def believed(weight, power):  # type: ignore[no-untyped-def]
     """weight ** power, not below 0; a power of 1 is what most steps have."""
     positive = max(weight, type(weight)(0))

@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.line_products import add_product, add_product_gradient
 from polyfield.kernels.voxel_hash import find_list
@@ -39,14 +39,14 @@ AXES = 3
 FEATURES = 2  # bound anew by `strivec_blocks`
 
 
-@block
+@leaf
 def part_of(part, ints):  # type: ignore[no-untyped-def]
     """Column, w, level and first row of a part."""
     at = 1 + ints[0] * LEVEL_INTS + part * PART_INTS
     return ints[at], ints[at + 1], ints[at + 2], ints[at + 3]
 
 
-@block
+@leaf
 def clamped(x, j, point):  # type: ignore[no-untyped-def]
     """point (3) = column j of x in the unit cube. Returns 0, or NaN for a point that has NaN."""
     one, zero = x.dtype.type(1), x.dtype.type(0)
@@ -57,7 +57,7 @@ def clamped(x, j, point):  # type: ignore[no-untyped-def]
     return bad
 
 
-@block
+@leaf
 def nearest(point, level, ints, floats, tensors, distances):  # type: ignore[no-untyped-def]
     """The tensors that a point lies in, the nearest K: how many; their numbers and distances."""
     at = 1 + level * LEVEL_INTS
@@ -94,7 +94,7 @@ def nearest(point, level, ints, floats, tensors, distances):  # type: ignore[no-
     return count
 
 
-@block
+@leaf
 def normalised(distances, count, weights):  # type: ignore[no-untyped-def]
     """weights[:count] = g_k / max(sum g, 1). Returns max(sum g, 1)."""
     one, ease = weights.dtype.type(1), weights.dtype.type(EASE)
@@ -108,7 +108,7 @@ def normalised(distances, count, weights):  # type: ignore[no-untyped-def]
     return total
 
 
-@block
+@leaf
 def vector_rows(point, tensor, level, width, first, ints, floats, rows, uppers):  # type: ignore[no-untyped-def]
     """Where a point lies on the three vectors of a tensor: rows below it, and shares above."""
     vertices = ints[1 + level * LEVEL_INTS]
@@ -165,7 +165,7 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
                     rows[a] += 1
 
 
-@block
+@leaf
 def slopes(params, d_out, j, column, width, rows, uppers, slope):  # type: ignore[no-untyped-def]
     """<f, d_out> of a tensor at point j; slope (3) = its gradient along the vectors, per vertex."""
     total = params.dtype.type(0)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 
 MOST_AXES = 4
@@ -25,7 +25,7 @@ RANK = 4  # bound anew by `train_blocks`
 FEATURES = 2
 
 
-@block
+@leaf
 def locate(x, scale, count):  # type: ignore[no-untyped-def]
     """The vertex below a coordinate, how far it is above, and whether it lies inside."""
     one, zero = type(x)(1), type(x)(0)
@@ -35,7 +35,7 @@ def locate(x, scale, count):  # type: ignore[no-untyped-def]
     return np.int64(cell), q - type(x)(cell), inside
 
 
-@block
+@leaf
 def core(part, a, d, x, j, params, ints, floats, values):  # type: ignore[no-untyped-def]
     """What core a of a part holds at point j, into values; where it was read: first, u, inside."""
     at = 1 + part * (1 + 3 * d) + 1 + 3 * a
@@ -48,7 +48,7 @@ def core(part, a, d, x, j, params, ints, floats, values):  # type: ignore[no-unt
     return first, u, inside
 
 
-@block
+@leaf
 def pass_on(v, matrix, columns, out):  # type: ignore[no-untyped-def]
     """out [columns] = v [r] matrix [r, columns]."""
     for k in range(columns):
@@ -75,7 +75,7 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
         pass_on(v, values, FEATURES, out[j, column : column + FEATURES])
 
 
-@block
+@leaf
 def back_on(v, matrix, s, columns, d_matrix, d_v):  # type: ignore[no-untyped-def]
     """d_matrix [r, columns] = v s^T, and d_v [r] = matrix s."""
     for i in range(RANK):
@@ -86,7 +86,7 @@ def back_on(v, matrix, s, columns, d_matrix, d_v):  # type: ignore[no-untyped-de
         d_v[i] = total
 
 
-@block
+@leaf
 def cores_backward(part, x, j, d_out, params, ints, floats, values, v, firsts, us, insides, grads):  # type: ignore[no-untyped-def]
     """The gradients of a part's cores at point j.
 

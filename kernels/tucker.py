@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polyfield.kernels.blocks import block, variant
+from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.tensor_train import locate
 
@@ -22,7 +22,7 @@ RANK = 4  # bound anew by `tucker_blocks`
 FEATURES = 2
 
 
-@block
+@leaf
 def size_of(d):  # type: ignore[no-untyped-def]
     """Numbers of a core over d coordinates."""
     size = FEATURES
@@ -31,7 +31,7 @@ def size_of(d):  # type: ignore[no-untyped-def]
     return size
 
 
-@block
+@leaf
 def line(part, a, d, x, j, params, ints, floats, values):  # type: ignore[no-untyped-def]
     """What a part's line along coordinate a holds at point j; where: (first, u, inside)."""
     at = 1 + part * (2 + 2 * d) + 2 + 2 * a
@@ -43,7 +43,7 @@ def line(part, a, d, x, j, params, ints, floats, values):  # type: ignore[no-unt
     return first, u, inside
 
 
-@block
+@leaf
 def contract(weights, tensor, size, out):  # type: ignore[no-untyped-def]
     """out [size] = sum_i weights [r]_i tensor [r, size]_i."""
     for m in range(size):
@@ -53,7 +53,7 @@ def contract(weights, tensor, size, out):  # type: ignore[no-untyped-def]
             out[m] += weights[i] * tensor[i * size + m]
 
 
-@block
+@leaf
 def contract_all(part, x, j, params, ints, floats, weights, partial, firsts, us, insides):  # type: ignore[no-untyped-def]
     """Contract a part's core at point j, coordinate by coordinate.
 
@@ -86,7 +86,7 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
             out[j, column + c] = partial[d, c]
 
 
-@block
+@leaf
 def lines_backward(part, x, j, d_out, params, ints, weights, partial, d_weights, d_core, d_partial):  # type: ignore[no-untyped-def]
     """The gradient of what the lines hold into d_weights [d, r]; that of the core is added.
 

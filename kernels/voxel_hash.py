@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from polyfield.kernels.blocks import block
+from polyfield.kernels.blocks import leaf
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 WORD = 64
@@ -21,7 +21,7 @@ EMPTY = -1
 SLACK = 1e-3  # cells by which boxes count as larger, so that rounding hides none
 
 
-@block
+@leaf
 def find_list(table, bits, key):  # type: ignore[no-untyped-def]
     """Where in the table the list of a cell begins; -1 where no box reaches."""
     slot = np.int64((np.uint64(key) * MULTIPLIER) >> np.uint64(WORD - bits))

@@ -64,8 +64,7 @@ def render_image(
             field="modes", found=", ".join(unknown), expected=f"some of {', '.join(MODES)}"
         )
     width, height = cameras.size[i].tolist()
-    order = _by_tiles(width, height)
-    pixels = torch.stack([order % width, order // width], dim=1).double() + 0.5
+    order, pixels = _by_tiles(width, height)
     rays = cameras.rays(torch.full((len(order),), i), pixels)
     chunk = min(chunk, REFERENCE_CHUNK) if plain(rays.origins) else chunk
     picture: dict[str, Tensor] = {}
@@ -100,16 +99,18 @@ def render_image(
 
 
 @lru_cache(maxsize=8)
-def _by_tiles(width: int, height: int) -> Int[Tensor, " r"]:
-    """All pixels, row by row numbers, tile after tile and within one along a Z-shaped curve.
+def _by_tiles(width: int, height: int) -> tuple[Int[Tensor, " r"], Float[Tensor, "r 2"]]:
+    """All pixels, tile after tile and within one along a Z-shaped curve: numbers and centres.
 
-    So rays that follow each other are neighbours, and those of a bundle are a square.
+    So rays that follow each other are neighbours, and those of a bundle are a square. The numbers
+    count row by row.
     """
     x, y = torch.arange(width), torch.arange(height)[:, None]
     key = (y // TILE * (-(-width // TILE)) + x // TILE) * TILE * TILE
     for bit in range(TILE.bit_length() - 1):
         key = key + ((x >> bit & 1) << 2 * bit) + ((y >> bit & 1) << 2 * bit + 1)
-    return key.flatten().argsort()
+    order = key.flatten().argsort()
+    return order, torch.stack([order % width, order // width], dim=1).double() + 0.5
 
 
 def _normals(renderer: RayRenderer, rays: Rays, render: Render) -> Float[Tensor, "r 3"]:

@@ -111,7 +111,8 @@ def test_rays_from_different_places_know_nothing(
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (37, 29), (5, 200)])
 def test_tiles_hold_every_pixel_once(size: tuple[int, int]) -> None:
     width, height = size
-    order = _by_tiles(width, height)
+    order, pixels = _by_tiles(width, height)
+    torch.testing.assert_close((pixels - 0.5) @ torch.tensor([1.0, width]).double(), order.double())
     assert sorted(order.tolist()) == list(range(width * height))
     if size == (8, 8):
         assert order[:4].tolist() == [0, 1, 8, 9]
