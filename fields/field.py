@@ -63,7 +63,7 @@ class RadianceField(nn.Module):
             encoder, summed = self.backbone.kernels, self.decoder.summed
             parts = self.backbone.density_parts if summed else None
             if parts is not None:  # as many as hold the features that are summed
-                parts = max(parts, -(-summed * encoder.n_parts // encoder.width))
+                parts = max(parts, encoder.parts(summed))
             self._kernels = VolumeKernels(self.backbone.kernels, self.decoder.kernels, parts)
         return self._kernels
 

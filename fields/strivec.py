@@ -250,6 +250,7 @@ class Strivec(Backbone):
             self.out_dim,
             self.in_dim,
             n_params=len(self.table),
+            ends=[part.column + part.width * self.register_width for part in self.parts],
         )
 
 

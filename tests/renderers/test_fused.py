@@ -31,6 +31,7 @@ PAIRS = [
     ("finr", "trunk_sh"),
     ("finr_summed", "summed_mlp"),
     ("strivec", "summed_mlp"),
+    ("strivec_dense", "summed_mlp"),
 ]
 
 
@@ -77,6 +78,10 @@ def test_fused_equals_modular(
         {"backbone": "vm", "decoder": "summed_basis"},
         {"backbone": "vm", "decoder": "summed_basis", "faint": 0.02},
         {"backbone": "dense", "decoder": "summed_mlp", "faint": 0.02, "stop": 0.0},
+        {"backbone": "strivec_dense", "decoder": "summed_mlp", "faint": 0.02},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 4}},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 12}},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 12}, "faint": 0.02},
         {"changes": {"trunk": ()}},
         {"changes": {"trunk": (9, 7), "skip": 1, "sh_degree": 0}},
         {"decoder": "trunk_mlp", "changes": {"hidden": (), "geometry": 0, "activation": "exp"}},
