@@ -62,9 +62,9 @@ def stop_at(step: int) -> Any:
     return stop
 
 
-@pytest.mark.parametrize("step", [8, 11, 15])
+@pytest.mark.parametrize("step", [8, 11, 15, 18])
 def test_a_cut_training_goes_on_bit_by_bit(data: Any, tmp_path: Path, step: int) -> None:
-    """Stopped before the cut, between it and the choice of rays, and after both."""
+    """Stopped before the cut, between it and the choice of rays, after both and after growth."""
     straight = trainer_of(data, tmp_path / "straight", *CUT)
     straight.train()
     first = trainer_of(data, tmp_path / "parts", *CUT)
