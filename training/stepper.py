@@ -129,7 +129,7 @@ class Stepper:
                 if parameter in before:
                     self.optimizer.state[parameter] = before[parameter]
         if self.average is not None:
-            self.average.follow()
+            self.average.follow(replaced)
 
     def capture(self) -> Snapshot:
         """A copy of everything that the next step depends on."""

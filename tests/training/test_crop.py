@@ -94,6 +94,31 @@ def test_a_cut_run_is_opened_as_it_was_left(data: Any, tmp_path: Path) -> None:
     assert scores[0] == scores[1]
 
 
+def test_averages_of_two_boxes_are_not_mixed(data: Any, tmp_path: Path) -> None:
+    """A cut may keep all shapes: what was averaged before it was of another box."""
+    words = ["field.upsample=[]", "field.coarse=1", "task.crop=0.5", "trainer.ema=0.99"]
+    trainer = trainer_of(data, tmp_path, *words)
+    occupancy = trainer.task.renderer.occupancy
+    occupancy.values.view(8, 8, 8)[3:6, 3:6, 2:5] = 1.0  # a cube of a cube
+    occupancy.refresh()
+    shapes: set[torch.Size] = set()
+
+    def look(trainer: Trainer) -> None:
+        grid = trainer.task.renderer.field.backbone.table
+        shapes.add(grid.shape)
+        assert trainer.average is not None
+        if trainer.step == 10:
+            grid.data.fill_(3.0)  # what is cut is worlds apart from what was averaged
+        if trainer.step == 11:
+            average = trainer.average.values["renderer.field.backbone.table"]
+            assert float((average - grid).detach().abs().max()) < 0.2
+
+    trainer.on_step.append(look)
+    trainer.train()
+    assert trainer.task.renderer.field.domain.bounds.tolist()[0] == [-1.0, -1.0, -1.5]
+    assert len(shapes) == 1
+
+
 def test_rays_that_meet_nothing_are_left_out(data: Any, tmp_path: Path) -> None:
     trainer = trainer_of(data, tmp_path, *CUT)
     counts: dict[int, int] = {}
