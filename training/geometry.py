@@ -21,7 +21,7 @@ from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
-from polyfield.training.phase import QUIET, part_of
+from polyfield.training.phase import QUIET, divided
 from polyfield.training.progress import Display
 from polyfield.training.task import Task
 
@@ -68,7 +68,7 @@ def coarse(config: Mapping[str, Any]) -> dict[str, Any]:
         "hidden": [WIDTH],
         "shift": -1.0,
     }
-    trainer = {**part_of(config["trainer"], share), **QUIET}
+    trainer = {**divided(config["trainer"], share)[0], **QUIET}
     optimizer = {**config["optimizer"], "lr": RATE}
     changed = {"field": field, "decoder": decoder, "trainer": trainer, "optimizer": optimizer}
     return {**config, **changed, "logging": None}
@@ -78,7 +78,7 @@ def remaining(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of what comes after: all of the budget where geometry is given."""
     trainer = config["trainer"]
     share = 0.0 if config["field"].get("points") else trainer["geometry"]
-    return {**config, "trainer": part_of(trainer, 1 - share)}
+    return {**config, "trainer": divided(trainer, share)[1]}
 
 
 @torch.no_grad()

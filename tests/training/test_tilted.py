@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -148,15 +147,19 @@ def test_the_first_phase_finds_rotations_that_the_second_keeps(
     torch.testing.assert_close(task.module.backbone.rotations.matrices(), found)
 
 
-def test_both_phases_together_use_the_budget() -> None:
-    for steps in (10, 999, 1000):
-        config = {
-            "trainer": {"max_steps": steps, "max_seconds": None, "bottleneck": 0.2},
-            "field": {"transforms": 2},
-            "decoder": {"_target_": "x", "hidden": None},
-        }
-        phases = [made(config)["trainer"]["max_steps"] for made in (weakened, kept)]
-        assert math.isclose(sum(phases), steps, abs_tol=1)
+@pytest.mark.parametrize(
+    ("steps", "share", "first"), [(10, 0.2, 2), (999, 0.2, 200), (35000, 0.142857, 5000)]
+)
+def test_both_phases_together_use_the_budget(steps: int, share: float, first: int) -> None:
+    config = {
+        "trainer": {"max_steps": steps, "max_seconds": 10, "bottleneck": share},
+        "field": {"transforms": 2},
+        "decoder": {"_target_": "x", "hidden": None},
+    }
+    phases = [made(config)["trainer"] for made in (weakened, kept)]
+    assert [phase["max_steps"] for phase in phases] == [first, steps - first]
+    seconds = [phase["max_seconds"] for phase in phases]
+    assert seconds == pytest.approx([10 * share, 10 - 10 * share])
 
 
 def test_the_weak_field_keeps_what_the_decoder_is(picture: Path) -> None:
