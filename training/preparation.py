@@ -19,7 +19,7 @@ from torch import Tensor
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.training import bottleneck, geometry
-from polyfield.training.assembly import build_task
+from polyfield.training.assembly import build_task, with_budget
 from polyfield.training.catalogue import Data, task_kind
 from polyfield.training.geometry import Placed
 from polyfield.training.phase import trained
@@ -65,7 +65,8 @@ def preparation(config: Config) -> Preparation:
     Raises:
         InputError: for shares that are none, or that the field has no use for.
     """
-    trainer, field = config.get("trainer") or {}, config.get("field") or {}
+    config = with_budget(config)  # a share of none would be all of it
+    trainer, field = config["trainer"], config.get("field") or {}
     if trainer.get("bottleneck"):
         what = "the rotations were looked for"
         return Preparation(bottleneck.kept(config), _rotations(config), what)

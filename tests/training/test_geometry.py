@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.fields import DenseGrid, Domain, RadianceDecoder, RadianceField
 from polyfield.training import geometry
 from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.preparation import prepared_task
+from polyfield.training.preparation import Config, preparation, prepared_task
 from polyfield.training.trainer import Trainer
 
 SMALL = [
@@ -87,6 +87,24 @@ def test_a_short_training_finds_where_matter_is(scene: Scene) -> None:
     world = field.domain.to_world(field.backbone.centers)
     # All that there is lies in a ball of 1.2; some of what is found this soon does not.
     assert (torch.linalg.vector_norm(world, dim=-1) < 1.3).float().mean() > 0.6
+
+
+def test_without_a_budget_a_phase_gets_its_share_of_the_default(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = preparation(config_of("trainer.geometry=0.15"))
+    assert phase.config["trainer"]["max_seconds"] == pytest.approx(0.85 * 300)
+    task = build_task(phase.config, scene)
+    budgets: list[float | None] = []
+
+    def trained(config: Config, *_: Any) -> None:
+        budgets.append(config["trainer"]["max_seconds"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("polyfield.training.preparation.trained", trained)
+    with pytest.raises(KeyboardInterrupt):
+        phase.run(task, scene, None)
+    assert budgets == [pytest.approx(0.15 * 300)]
 
 
 def dense_field(density: float) -> RadianceField:
