@@ -51,13 +51,17 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
         "rotation_lr": config["field"].get("rotation_lr") or 1.0,
         "rotation_hold": HOLD,
         "rotation_end": 1.0,
+        "tv": config["field"].get("tv") or 0.0,
     }
     decoder = {**config["decoder"], "hidden": [WIDTH]}
     if "trunk" in decoder:  # of radiance: all features go through it
         decoder.update(trunk=[WIDTH], skip=-1, summed=1)
+    renderer = config.get("renderer")
+    if renderer and "faint" in renderer:  # it is for decoders without a trunk
+        renderer = {**renderer, "faint": 0.0}
     trainer = {**divided(config["trainer"], share)[0], **QUIET}
-    changed = {"field": field, "decoder": decoder, "trainer": trainer, "logging": None}
-    return {**config, **changed}
+    changed = {"field": field, "decoder": decoder, "renderer": renderer, "trainer": trainer}
+    return {**config, **changed, "logging": None}
 
 
 def kept(config: Mapping[str, Any]) -> dict[str, Any]:

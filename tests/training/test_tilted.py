@@ -16,8 +16,9 @@ from polyfield.commands.schema import configuration
 from polyfield.errors import InputError
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.bottleneck import kept, rotations_of, take_rotations, weakened
-from polyfield.training.catalogue import load_data
+from polyfield.training.catalogue import load_data, task_kind
 from polyfield.training.phase import trained
+from polyfield.training.preparation import preparation
 from polyfield.training.stepper import of_group
 from polyfield.training.trainer import Trainer
 
@@ -168,6 +169,26 @@ def test_the_weak_field_keeps_what_the_decoder_is(picture: Path) -> None:
     decoder = weakened(config)["decoder"]
     assert decoder["color"] == "mlp"
     assert (decoder["trunk"], decoder["hidden"], decoder["summed"]) == ([32], [32], 1)
+
+
+def test_the_weak_field_is_built_where_faint_samples_are_left_out() -> None:
+    """A threshold that is for decoders without a trunk, and the weak one has one."""
+    words = ["field.transforms=4", "field.density=12", "field.color=48", "field.resolution=[16]"]
+    config = configuration(
+        "data=procedural", "experiment=tensorf_vm_cpu", "task.crop=null", "task.filter=null",
+        "dataset.downscale=8", "trainer.bottleneck=0.2", *words,
+    )  # fmt: skip
+    assert config["renderer"]["faint"] > 0
+    data = load_data(config)
+    task = build_task(preparation(task_kind(config).settle(config, data)).config, data)
+    weak: Any = build_task(weakened(task_kind(config).settle(config, data)), data)
+    assert weak.renderer.faint == 0
+    take_rotations(task, weak)
+
+
+def test_the_weak_field_is_as_smooth_as_the_one_that_is_wanted() -> None:
+    field = weakened(configuration("data=procedural", "experiment=tilted_kplanes"))["field"]
+    assert field["tv"] == 1e-2
 
 
 @pytest.mark.parametrize(
