@@ -121,7 +121,8 @@ def _found(config: Config) -> Callable[[Task, Data, Display | None], float]:
 
     def run(task: Task, data: Data, display: Display | None) -> float:
         field, scene = geometry.placed_part(task), _scene(data, "trainer.geometry")
-        phase = trained(coarse, scene, display)
+        begun = geometry.begun_for(coarse, geometry.field_of(task).domain)
+        phase = trained(begun, scene, display)
         points = geometry.occupied_points(geometry.field_of(phase.task), display)
         _place(field, points, config, display)
         return phase.seconds

@@ -17,7 +17,9 @@ from polyfield.errors import InputError
 from polyfield.fields import DenseGrid, Domain, RadianceDecoder, RadianceField
 from polyfield.training import geometry
 from polyfield.training.assembly import build_task, build_trainer
+from polyfield.training.phase import Trained
 from polyfield.training.preparation import Config, preparation, prepared_task
+from polyfield.training.progress import Display
 from polyfield.training.trainer import Trainer
 
 SMALL = [
@@ -105,6 +107,26 @@ def test_without_a_budget_a_phase_gets_its_share_of_the_default(
     with pytest.raises(KeyboardInterrupt):
         phase.run(task, scene, None)
     assert budgets == [pytest.approx(0.15 * 300)]
+
+
+@pytest.mark.parametrize("half", [1.5, 150.0])
+def test_what_was_never_looked_at_is_empty_in_any_unit_of_length(
+    scene: Scene,
+    half: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def untrained(config: Config, data: Any, *_: Any) -> Trained:
+        task: Any = build_task(config, data)
+        density = geometry.field_of(task).density(half * (2 * torch.rand(100, 3) - 1))
+        opacity = -torch.expm1(-density.detach() * 2 * half / geometry.CELLS)
+        assert (opacity / geometry.UNTOUCHED - 1).abs().max() < 0.05
+        return Trained(task, 0.0)
+
+    monkeypatch.setattr("polyfield.training.preparation.trained", untrained)
+    bounds = f"domain.bounds=[[-{half},-{half},-{half}],[{half},{half},{half}]]"
+    prepared_task(config_of("trainer.max_steps=10", bounds), scene, Display())
+    assert "the coarse geometry is empty" in capsys.readouterr().err
 
 
 def dense_field(density: float) -> RadianceField:
