@@ -94,6 +94,7 @@ class Stepper:
             raise NotFinite(loss, terms)
         with direct_gradients():
             result.loss.backward()
+        self._since = min(self._since, progress)  # with a larger budget training goes back in it
         factor = self.schedule(step, progress - self._since)
         for group in self.optimizer.param_groups:
             group["lr"] = group["full_lr"] * factor * of_group(group, progress)

@@ -171,6 +171,23 @@ def test_networks_and_proposals_cannot_be_cut(data: Any) -> None:
         build_task(configuration("data=procedural", "renderer.cells_a_step=0.5"), data)
 
 
+def test_a_larger_budget_after_a_restart_goes_on_decaying(data: Any, tmp_path: Path) -> None:
+    """What was after the last growth, at 0.8 of the old budget, is at 0.18 of the new one."""
+    words = ["trainer.decay=exponential", "trainer.final=0.1"]
+    first = trainer_of(data, tmp_path, *words)
+    first.on_step.append(stop_at(18))
+    first.train()
+    second = trainer_of(data, tmp_path, *words, "trainer.max_steps=100")
+    second.restore()
+    rates: list[float] = []
+    second.on_step += [
+        lambda t: rates.append(t.stepper.optimizer.param_groups[0]["lr"] / 0.05),
+        stop_at(24),
+    ]
+    second.train()
+    assert rates == pytest.approx([0.1 ** (i / 100) for i in range(6)])
+
+
 def test_a_restart_forgets_and_begins_at_the_first_rate(data: Any, tmp_path: Path) -> None:
     for restart in (True, False):
         words = [f"trainer.restart={restart}", "trainer.decay=exponential", "trainer.final=0.1"]
