@@ -144,6 +144,23 @@ def test_gradients_are_those_of_finite_differences(make_renderer: Any, make_rays
     assert torch.autograd.gradcheck(render, inputs, eps=1e-6, atol=1e-5, fast_mode=True)
 
 
+@pytest.mark.parametrize("backend", ["fused", "modular"])
+def test_what_makes_a_table_makes_it_once_a_step(
+    backend: str, make_renderer: Any, make_rays: Any
+) -> None:
+    renderer, rays = make_renderer("finr", "trunk_sh"), make_rays(20)
+    renderer.backend = backend
+    with torch.no_grad():
+        renderer(rays)  # without gradients it is kept, and modular looks at density so
+    calls: list[int] = []
+    for network in renderer.field.backbone.networks:
+        network.register_forward_hook(lambda *_: calls.append(1))
+    assert not renderer.occupancy.due(1001)
+    renderer.update(1001)
+    renderer(rays, generator=torch.Generator().manual_seed(0)).rgb.sum().backward()
+    assert len(calls) == len(renderer.field.backbone.networks)
+
+
 def test_no_rays(make_renderer: Any, make_rays: Any, outcome: Any) -> None:
     renderer = make_renderer()
     for backend in ("fused", "modular"):
