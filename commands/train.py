@@ -155,7 +155,7 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     Nothing is written before the configuration is known to hold together, and nothing is left if
     the training fails before its first checkpoint.
     """
-    from polyfield.training.assembly import DEFAULT_SECONDS, build_task, build_trainer
+    from polyfield.training.assembly import build_task, build_trainer
     from polyfield.training.catalogue import load_data, task_kind
     from polyfield.training.preparation import preparation
     from polyfield.training.progress import Display
@@ -163,9 +163,6 @@ def start(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
 
     if config["data"] is None:
         raise InputError("no data given", hint="data=PATH, or data=procedural for a built-in scene")
-    budget = config["trainer"]
-    if budget["max_steps"] is None and budget["max_seconds"] is None:
-        budget["max_seconds"] = DEFAULT_SECONDS
     config["trust"] = [*config["trust"], *backbones.trusted()]
     kind = task_kind(config)
     data = load_data(config)

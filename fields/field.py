@@ -55,7 +55,7 @@ class RadianceField(nn.Module):
         """The fused kernels, or None where this backbone, device or setting has none."""
         if os.environ.get("POLYFIELD_KERNELS") == "reference" or self.backbone.kernels is None:
             return None
-        if self.backbone.params.device.type != "cpu":
+        if self.decoder.trunk.device.type != "cpu":  # asking the backbone may be work: F-INR
             return None
         parts_of = (self.backbone.kernels, self.decoder.kernels)
         made = self._kernels
@@ -63,7 +63,7 @@ class RadianceField(nn.Module):
             encoder, summed = self.backbone.kernels, self.decoder.summed
             parts = self.backbone.density_parts if summed else None
             if parts is not None:  # as many as hold the features that are summed
-                parts = max(parts, -(-summed * encoder.n_parts // encoder.width))
+                parts = max(parts, encoder.parts(summed))
             self._kernels = VolumeKernels(self.backbone.kernels, self.decoder.kernels, parts)
         return self._kernels
 

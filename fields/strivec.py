@@ -207,8 +207,9 @@ class Strivec(Backbone):
         group = {"params": [self.table], "name": "grid", "lr_scale": 1.0}
         return [{**group, "sparse": self.l1 == 0}]
 
-    def _vertices(self, half: float) -> int:
-        return max(round(2 * half * self.max_resolution * self._rising.share) + 1, LEAST)
+    def _vertices(self, half: float, share: float | None = None) -> int:
+        share = self._rising.share if share is None else share
+        return max(round(2 * half * self.max_resolution * share) + 1, LEAST)
 
     def _shapes(self) -> list[tuple[int, int, int, int]]:
         """Of what each part holds: [m, 3, V, features]."""
@@ -227,12 +228,17 @@ class Strivec(Backbone):
 
     def _take_centers(self, centers: Tensor, counts: Tensor) -> None:
         self.centers, self.counts = centers.to(self.centers.device), counts.clone()
-        numbers = first_rows(self.levels, self.parts)[-1] * self.register_width
-        if numbers > MOST_NUMBERS:
+        # What it will grow to: a training must not find out in the middle.
+        at_last = [
+            level._replace(vertices=self._vertices(level.half, 1.0)) for level in self.levels
+        ]
+        most = first_rows(at_last, self.parts)[-1] * self.register_width
+        if most > MOST_NUMBERS:
             raise InputError(
-                field="field.half_sizes", found=f"{numbers} parameters",
+                field="field.half_sizes", found=f"{most} parameters",
                 expected=f"at most {MOST_NUMBERS}", hint="larger tensors are fewer",
             )  # fmt: skip
+        numbers = first_rows(self.levels, self.parts)[-1] * self.register_width
         self.table = nn.Parameter(self.table.new_empty(numbers))
         self.kernels = self._kernels()
 
@@ -250,6 +256,7 @@ class Strivec(Backbone):
             self.out_dim,
             self.in_dim,
             n_params=len(self.table),
+            ends=[part.column + part.width * self.register_width for part in self.parts],
         )
 
 

@@ -41,7 +41,7 @@ def _forward(distances: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]
     def signature(f: Any) -> tuple[Any, ...]:
         rays = (f[:, ::1], f[:, ::1], f[::1], f[:, ::1], f[::1])
         geometry = (whole, f[::1], distances(f), f[::1], number)
-        field = (encoding_type(f), number, number, number, f[::1], whole)
+        field = (encoding_type(f), number, number, number, number, f[::1], whole)
         color = (number, f[::1], whole)
         return (
             *rays, *geometry, *field, *color, flag, number, number, *_fields(f), f[:, ::1],
@@ -53,7 +53,7 @@ def _forward(distances: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]
 
 def _backward(f: Any) -> tuple[Any, ...]:
     rays = (f[:, ::1], f[:, ::1], f[:, ::1], whole, f[::1], f[::1])
-    field = (encoding_type(f), number, number, number, f[::1], whole)
+    field = (encoding_type(f), number, number, number, number, f[::1], whole)
     color = (number, f[::1], whole)
     gradients = (f[:, ::1], f[::1], f[:, ::1], f[:, ::1], f[:, ::1], f[:, :, :, ::1], flag)
     return (

@@ -6,6 +6,8 @@ parallel over parts, the points' gradient over blocks again.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +75,7 @@ class EncoderKernels:
         in_dim: coordinates of a point, d.
         frame_of: [parts] in which of its frames a part sees points; None: there are no frames.
         n_params: numbers that the block functions read, p; None where nobody says.
+        ends: [parts] the column behind the last of each part, ascending; None: all are as wide.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class EncoderKernels:
         in_dim: int,
         frame_of: np.ndarray | None = None,
         n_params: int | None = None,
+        ends: Sequence[int] | None = None,
     ) -> None:
+        self.ends = [width * (i + 1) // n_parts for i in range(n_parts)] if ends is None else ends
         self.blocks, self.n_parts, self.width, self.in_dim = blocks, n_parts, width, in_dim
         self.n_params = n_params
         self.ints = np.ascontiguousarray(ints, np.int64)
@@ -105,6 +110,14 @@ class EncoderKernels:
             ),
         )
         self._addresses: dict[np.dtype, np.ndarray] = {}
+
+    def columns(self, parts: int) -> int:
+        """How many columns the first parts fill."""
+        return self.ends[parts - 1] if parts else 0
+
+    def parts(self, columns: int) -> int:
+        """How many parts, the first, fill so many columns."""
+        return bisect_left(self.ends, columns) + 1 if columns else 0
 
     def encoding(self, params: np.ndarray, frames: np.ndarray, *more: int) -> Encoding:
         """The backbone as the templates read it.

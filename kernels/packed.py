@@ -148,10 +148,15 @@ def visible(density: Float[Tensor, " n"], samples: Samples, stop: float) -> Bool
 
 
 def weights(density: Float[Tensor, " n"], samples: Samples) -> Float[Tensor, " n"]:
-    """Every sample's share of its ray's light, in plain torch."""
-    thickness = density * samples.dt
-    sums = torch.cat([thickness.new_zeros(1), thickness.cumsum(0)])
-    before = sums[:-1] - sums[samples.offsets[samples.ray]]
+    """Every sample's share of its ray's light, in plain torch.
+
+    Summed ray by ray: a sum over the batch would lose the thin samples behind dense ones of others.
+    """
+    thickness, counts = density * samples.dt, samples.offsets.diff()
+    places = torch.arange(len(density), device=density.device) - samples.offsets[samples.ray]
+    padded = thickness.new_zeros(len(counts), int(counts.max()) + 1 if len(counts) else 1)
+    padded = padded.index_put((samples.ray, places + 1), thickness)
+    before = padded.cumsum(dim=1)[samples.ray, places]
     return -torch.exp(-before) * torch.expm1(-thickness)
 
 

@@ -195,15 +195,14 @@ def rays_backward(grid, march, origins, directions, rays, ts, d_x, d_origins, d_
 
 def render_forward(  # type: ignore[no-untyped-def]
     origins, directions, jitter, ray_features, times, grid, march, distances, settings, kind,
-    encoding, n_parts, density_parts, summed, trunk_params, trunk_shape, color_link, color_params,
-    color_shape, keep, block_rays, bundle, rays, ts, dts, xs, features, acts, color_acts, weights,
-    slopes, rgb, bright, bright_rays, bright_xs, bright_features, bright_rgb, out, rows_of,
-    bright_of, marched,
+    encoding, n_parts, density_parts, density_columns, summed, trunk_params, trunk_shape,
+    color_link, color_params, color_shape, keep, block_rays, bundle, rays, ts, dts, xs, features,
+    acts, color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs, bright_features,
+    bright_rgb, out, rows_of, bright_of, marched,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
     culls = settings[FAINT] > 0
     n_blocks = (n_rays + block_rays - 1) // block_rays
-    density_columns = density_parts * features.shape[2] // n_parts
     for thread in prange(n_threads):
         ray_of, t_of, dt_of, x_of = rays[thread], ts[thread], dts[thread], xs[thread]
         feature, act, color_act = features[thread], acts[thread], color_acts[thread]
@@ -356,15 +355,14 @@ def render_forward(  # type: ignore[no-untyped-def]
 
 def render_backward(  # type: ignore[no-untyped-def]
     origins, directions, ray_features, grid, march, settings, encoding, n_parts, density_parts,
-    summed, trunk_params, trunk_shape, color_link, color_params, color_shape, rays, ts, dts, xs,
-    features, acts, color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs,
+    density_columns, summed, trunk_params, trunk_shape, color_link, color_params, color_shape, rays,
+    ts, dts, xs, features, acts, color_acts, weights, slopes, rgb, bright, bright_rays, bright_xs,
     bright_features, bright_rgb, out, rows_of, bright_of, d_out, d_params, d_trunk, d_color,
     d_ray_features, d_frames, want_points, d_origins, d_directions,
 ):  # fmt: skip
     n_rays, n_threads, capacity = origins.shape[0], ts.shape[0], ts.shape[1]
     culls = settings[FAINT] > 0
     apart = density_parts if culls and not want_points else n_parts  # parts of bright rows
-    density_columns = density_parts * features.shape[2] // n_parts
     bright_columns = np.empty((n_threads, bright_xs.shape[1] * bright_xs.shape[2]), xs.dtype)
     columns = np.empty((n_threads, xs.shape[2] * capacity), xs.dtype)
     for thread in prange(n_threads):

@@ -124,6 +124,7 @@ class VolumeKernels:
     ) -> None:
         self.encoder, self.decoder = encoder, decoder
         self.density_parts = encoder.n_parts if density_parts is None else density_parts
+        self.density_columns = encoder.columns(self.density_parts)
         self.training, self.inference = Stash(), Stash()
         self.template = template
 
@@ -167,8 +168,8 @@ class VolumeKernels:
                 run(
                     origins, directions, jitter, ray_features, times, *geometry, settings,
                     decoder.activation, encoding, encoder.n_parts, self.density_parts,
-                    decoder.summed, params[2], decoder.trunk_shape, color, params[3],
-                    decoder.color_shape, keep, block_rays, 0 if keep else BUNDLE,
+                    self.density_columns, decoder.summed, params[2], decoder.trunk_shape, color,
+                    params[3], decoder.color_shape, keep, block_rays, 0 if keep else BUNDLE,
                     *stash.arrays, out, rows, bright, marched,
                 )  # fmt: skip
             if (rows >= 0).all():
@@ -208,10 +209,10 @@ class VolumeKernels:
         with launch():
             run(
                 origins, directions, ray_features, geometry.grid, geometry.march, settings,
-                encoding, encoder.n_parts, self.density_parts, decoder.summed, params[2],
-                decoder.trunk_shape, color, params[3], decoder.color_shape, *stash.arrays, out,
-                *rows, d_out, d_params, d_trunk, d_color, d_features, d_frames, want_points,
-                d_origins, d_directions,
+                encoding, encoder.n_parts, self.density_parts, self.density_columns,
+                decoder.summed, params[2], decoder.trunk_shape, color, params[3],
+                decoder.color_shape, *stash.arrays, out, *rows, d_out, d_params, d_trunk, d_color,
+                d_features, d_frames, want_points, d_origins, d_directions,
             )  # fmt: skip
         return (
             d_origins, d_directions, d_features, d_params, d_frames.sum(axis=0),

@@ -118,16 +118,17 @@ class VolumeRenderer(nn.Module):
         """Whether batches run as one fused operation."""
         return runs_fused(self.backend, self.field)
 
-    def geometry(self, dtype: np.dtype, share: float = 1.0) -> Geometry:
+    def geometry(self, dtype: np.dtype, share: float = 1.0, step: float | None = None) -> Geometry:
         """Where samples are taken, as the kernels read it.
 
         Args:
             share: of the training's steps.
+            step: of training, world units; the present one by default.
         """
         grid, domain = self.occupancy, self.field.domain
         lower, upper = domain.bounds.double().numpy()
         clip = grid.clip.double().numpy().ravel()
-        step, cone = share * self.step, share * self.cone
+        step, cone = share * (self.step if step is None else step), share * self.cone
         steps = [self.near, self.far, step, cone, 1e9 if cone else step]
         march = np.concatenate([lower, 1 / (upper - lower), clip, steps]).astype(dtype)
         return Geometry(np.array([domain.code, grid.resolution]), march, grid.distances.numpy())

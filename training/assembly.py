@@ -28,6 +28,14 @@ Config = Mapping[str, Any]
 DEFAULT_SECONDS = 300.0
 
 
+def with_budget(config: Config) -> dict[str, Any]:
+    """A configuration whose trainer is bounded: in seconds, where nothing bounds it."""
+    trainer = dict(config.get("trainer") or {})
+    if trainer.get("max_steps") is None and trainer.get("max_seconds") is None:
+        trainer["max_seconds"] = DEFAULT_SECONDS
+    return {**config, "trainer": trainer}
+
+
 def build_task(config: Config, data: Data) -> Task:
     """The task of a configuration.
 
@@ -54,7 +62,7 @@ def build_trainer(
     on_step: Sequence[Callable[[Trainer], None]] = (),
 ) -> Trainer:
     """The trainer of a configuration: its nodes `trainer`, `optimizer`, `logging` and `seed`."""
-    settings = dict(config.get("trainer") or {})
+    settings = with_budget(config)["trainer"]
     cadence = Cadence(**_taken(settings, [field.name for field in fields(Cadence)]))
     if cadence.eval_every and cadence.eval_split not in task.splits:
         have = " or ".join(task.splits)
@@ -62,8 +70,6 @@ def build_trainer(
     schedule = _taken(settings, ["decay", "final", "warmup_steps", "hold"])
     if "decay" in schedule:
         schedule["kind"] = schedule.pop("decay")
-    if settings.get("max_steps") is None and settings.get("max_seconds") is None:
-        settings["max_seconds"] = DEFAULT_SECONDS
     _taken(settings, ["bottleneck", "geometry"])  # phases before this one: `training.preparation`
     unknown = set(settings) - {"max_steps", "max_seconds", "ema", "restart"}
     if unknown:

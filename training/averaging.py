@@ -8,7 +8,7 @@ to be averaged one by one, such as rotations, averages itself (`OwnAverage`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.fields.backbone import Replacement
 
 
 @runtime_checkable
@@ -61,12 +62,18 @@ class Average:
         self.follow()
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Start anew for what has changed its shape."""
+    def follow(self, replaced: Sequence[Replacement] = ()) -> None:
+        """Start anew for what was replaced, and what has changed its shape.
+
+        Args:
+            replaced: may be of the same shape and mean something else, as after a crop. How it
+                came about is not known: `Replacement.carry` is for what the optimiser remembers.
+        """
         before, self.values = self.values, {}
+        new = {id(replacement.new) for replacement in replaced}
         for name, tensor in averaged_tensors(self.module).items():
             known = before.get(name)
-            if known is None or known.shape != tensor.shape:
+            if known is None or known.shape != tensor.shape or id(tensor) in new:
                 known = tensor.detach().clone()
             self.values[name] = known
 

@@ -14,7 +14,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.fields.rotations import Rotations
-from polyfield.training.phase import QUIET, part_of
+from polyfield.training.phase import QUIET, divided
 from polyfield.training.task import Task
 
 FEATURES = 32  # of the weak field, at least; the paper's number
@@ -51,19 +51,23 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
         "rotation_lr": config["field"].get("rotation_lr") or 1.0,
         "rotation_hold": HOLD,
         "rotation_end": 1.0,
+        "tv": config["field"].get("tv") or 0.0,
     }
     decoder = {**config["decoder"], "hidden": [WIDTH]}
     if "trunk" in decoder:  # of radiance: all features go through it
         decoder.update(trunk=[WIDTH], skip=-1, summed=1)
-    trainer = {**part_of(config["trainer"], share), **QUIET}
-    changed = {"field": field, "decoder": decoder, "trainer": trainer, "logging": None}
-    return {**config, **changed}
+    renderer = config.get("renderer")
+    if renderer and "faint" in renderer:  # it is for decoders without a trunk
+        renderer = {**renderer, "faint": 0.0}
+    trainer = {**divided(config["trainer"], share)[0], **QUIET}
+    changed = {"field": field, "decoder": decoder, "renderer": renderer, "trainer": trainer}
+    return {**config, **changed, "logging": None}
 
 
 def kept(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of the second phase: what is left of the budget, rotations as they are."""
     field = {**config["field"], "rotation_lr": 0.0}
-    trainer = part_of(config["trainer"], 1 - config["trainer"]["bottleneck"])
+    trainer = divided(config["trainer"], config["trainer"]["bottleneck"])[1]
     return {**config, "field": field, "trainer": trainer}
 
 

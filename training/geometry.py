@@ -8,6 +8,7 @@ Letters: n points, R cells an axis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
-from polyfield.training.phase import QUIET, part_of
+from polyfield.training.phase import QUIET, divided
 from polyfield.training.progress import Display
 from polyfield.training.task import Task
 
@@ -30,7 +31,8 @@ CHANNELS = 8
 WIDTH = 32  # of its colour network
 RATE = 0.1  # its learning rate
 CELLS = 128  # R: where its density is looked at
-OPACITY = 0.03  # of a cell, above which it is not empty; what was never looked at has 0.01
+OPACITY = 0.03  # of a cell, above which it is not empty
+UNTOUCHED = 0.01  # of a cell that was never looked at (DVGO's alpha_init)
 DENSEST = 0.01  # share of the cells that is kept where all are empty
 
 
@@ -66,19 +68,39 @@ def coarse(config: Mapping[str, Any]) -> dict[str, Any]:
         "summed": 1,
         "color": "mlp",
         "hidden": [WIDTH],
-        "shift": -1.0,
     }
-    trainer = {**part_of(config["trainer"], share), **QUIET}
+    trainer = {**divided(config["trainer"], share)[0], **QUIET}
     optimizer = {**config["optimizer"], "lr": RATE}
     changed = {"field": field, "decoder": decoder, "trainer": trainer, "optimizer": optimizer}
     return {**config, **changed, "logging": None}
+
+
+def begun_for(config: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
+    """The short training's configuration, every cell as opaque as one that was never looked at.
+
+    Densities are per unit of length: what they begin with depends on how long a cell's edge is.
+
+    Args:
+        config: of `coarse`.
+        domain: what it learns.
+    """
+    middle = torch.full((1, 3), 0.5)
+    shift = math.log(-math.log1p(-UNTOUCHED) / float(_cell_edges(domain, middle)))
+    return {**config, "decoder": {**config["decoder"], "shift": shift}}
+
+
+def _cell_edges(domain: Domain, u: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    """World units, of cells with these middles in the unit cube."""
+    half = 0.5 / CELLS
+    across = domain.to_world(u + half) - domain.to_world(u - half)
+    return torch.linalg.vector_norm(across, dim=-1) / 3**0.5
 
 
 def remaining(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of what comes after: all of the budget where geometry is given."""
     trainer = config["trainer"]
     share = 0.0 if config["field"].get("points") else trainer["geometry"]
-    return {**config, "trainer": part_of(trainer, 1 - share)}
+    return {**config, "trainer": divided(trainer, share)[1]}
 
 
 @torch.no_grad()
@@ -89,9 +111,7 @@ def occupied_points(field: RadianceField, display: Display | None = None) -> Flo
     """
     axis = (torch.arange(CELLS) + 0.5) / CELLS
     u = torch.cartesian_prod(axis, axis, axis)
-    half = 0.5 / CELLS
-    across = field.domain.to_world(u + half) - field.domain.to_world(u - half)
-    edge = torch.linalg.vector_norm(across, dim=-1) / 3**0.5
+    edge = _cell_edges(field.domain, u)
     density = torch.cat([field.density_at(part) for part in u.split(CELLS**2)])
     opacity = -torch.expm1(-density * edge)
     found = (opacity > OPACITY).nonzero().flatten()

@@ -17,11 +17,21 @@ SHARES = ("bottleneck", "geometry")
 QUIET = {"eval_every": 0, "save_every": 0, "save_seconds": 0.0, "log_every": 0}
 
 
-def part_of(trainer: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """A trainer's node with a share of its budget, and no phase before it."""
-    bounds = {name: trainer.get(name) for name in ("max_steps", "max_seconds")}
-    parts = {k: max(type(v)(share * v), 1) for k, v in bounds.items() if v is not None}
-    return {**trainer, **parts, **dict.fromkeys(SHARES, 0.0)}
+def divided(trainer: Mapping[str, Any], share: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A trainer's node in two, neither with a phase before it: together they use its budget.
+
+    Args:
+        share: of the budget that the first gets; the second gets the rest.
+    """
+    whole = {**trainer, **dict.fromkeys(SHARES, 0.0)}
+    steps, seconds = trainer.get("max_steps"), trainer.get("max_seconds")
+    first, second = dict(whole), dict(whole)
+    if steps is not None:
+        first["max_steps"] = max(round(share * steps), 1)
+        second["max_steps"] = max(steps - round(share * steps), 1)
+    if seconds is not None:
+        first["max_seconds"], second["max_seconds"] = share * seconds, (1 - share) * seconds
+    return first, second
 
 
 class Trained(NamedTuple):

@@ -19,7 +19,7 @@ from torch import Tensor
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.training import bottleneck, geometry
-from polyfield.training.assembly import build_task
+from polyfield.training.assembly import build_task, with_budget
 from polyfield.training.catalogue import Data, task_kind
 from polyfield.training.geometry import Placed
 from polyfield.training.phase import trained
@@ -65,7 +65,8 @@ def preparation(config: Config) -> Preparation:
     Raises:
         InputError: for shares that are none, or that the field has no use for.
     """
-    trainer, field = config.get("trainer") or {}, config.get("field") or {}
+    config = with_budget(config)  # a share of none would be all of it
+    trainer, field = config["trainer"], config.get("field") or {}
     if trainer.get("bottleneck"):
         what = "the rotations were looked for"
         return Preparation(bottleneck.kept(config), _rotations(config), what)
@@ -120,7 +121,8 @@ def _found(config: Config) -> Callable[[Task, Data, Display | None], float]:
 
     def run(task: Task, data: Data, display: Display | None) -> float:
         field, scene = geometry.placed_part(task), _scene(data, "trainer.geometry")
-        phase = trained(coarse, scene, display)
+        begun = geometry.begun_for(coarse, geometry.field_of(task).domain)
+        phase = trained(begun, scene, display)
         points = geometry.occupied_points(geometry.field_of(phase.task), display)
         _place(field, points, config, display)
         return phase.seconds

@@ -41,6 +41,7 @@ class RayFilter(nn.Module):
 
     bounds: Tensor
     occupied: Tensor
+    step: Tensor
     taken: Tensor
 
     def __init__(self, renderer: VolumeRenderer, share: float) -> None:
@@ -50,22 +51,24 @@ class RayFilter(nn.Module):
         self.share = share
         grid = renderer.occupancy
         self._at_first = self._geometry(
-            renderer, grid.domain.bounds, torch.ones_like(grid.occupied)
+            renderer, grid.domain.bounds, torch.ones_like(grid.occupied), renderer.step
         )
         self._applied: tuple[PixelSampler, bool] | None = None
         self.register_buffer("bounds", grid.domain.bounds.clone())
         self.register_buffer(
             "occupied", torch.zeros(-(-len(grid.occupied) // 8), dtype=torch.uint8)
         )
+        self.register_buffer("step", torch.zeros((), dtype=torch.float64))
         self.register_buffer("taken", torch.zeros((), dtype=torch.bool))
 
     def update(self, renderer: VolumeRenderer, progress: float) -> None:
-        """Before a step: keep what occupancy says, when that is due."""
+        """Before a step: keep what occupancy says, and how fine it is looked at, when due."""
         if bool(self.taken) or progress < self.share or self.share == 0:
             return
         grid = renderer.occupancy
         self.bounds.copy_(grid.domain.bounds)
         self.occupied.copy_(torch.from_numpy(np.packbits(grid.occupied.numpy())))
+        self.step.fill_(renderer.step)  # of the field's cells, which may become finer
         self.taken.fill_(True)
 
     def narrow(self, sampler: PixelSampler, renderer: VolumeRenderer) -> None:
@@ -86,7 +89,8 @@ class RayFilter(nn.Module):
         if taken and not self._applied[1]:
             cells = renderer.occupancy.resolution**3
             occupied = np.unpackbits(self.occupied.numpy(), count=cells)
-            geometry = self._geometry(renderer, self.bounds, torch.from_numpy(occupied))
+            taken_then = (self.bounds, torch.from_numpy(occupied), float(self.step))
+            geometry = self._geometry(renderer, *taken_then)
             if not sampler.keep(lambda rays: met(rays, geometry)):
                 warnings.warn(
                     "no training ray meets an occupied cell: all of them stay", stacklevel=2
@@ -99,8 +103,10 @@ class RayFilter(nn.Module):
         return of is sampler and taken and not bool(self.taken)
 
     @staticmethod
-    def _geometry(renderer: VolumeRenderer, bounds: Tensor, occupied: Tensor) -> Geometry:
-        geometry = renderer.geometry(np.dtype(np.float32), FINE)
+    def _geometry(
+        renderer: VolumeRenderer, bounds: Tensor, occupied: Tensor, step: float
+    ) -> Geometry:
+        geometry = renderer.geometry(np.dtype(np.float32), FINE, step)
         march = geometry.march.copy()
         march[:6], march[6:12] = box_of(bounds, march.dtype), bounds.numpy().ravel()
         distances = cell_distances(occupied, renderer.occupancy.resolution)

@@ -94,6 +94,7 @@ class Stepper:
             raise NotFinite(loss, terms)
         with direct_gradients():
             result.loss.backward()
+        self._since = min(self._since, progress)  # with a larger budget training goes back in it
         factor = self.schedule(step, progress - self._since)
         for group in self.optimizer.param_groups:
             group["lr"] = group["full_lr"] * factor * of_group(group, progress)
@@ -129,7 +130,7 @@ class Stepper:
                 if parameter in before:
                     self.optimizer.state[parameter] = before[parameter]
         if self.average is not None:
-            self.average.follow()
+            self.average.follow(replaced)
 
     def capture(self) -> Snapshot:
         """A copy of everything that the next step depends on."""

@@ -41,6 +41,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def of_one_color() -> Callable[[Path], float]:
+    """The score of the mean training colour on what is held out, dB: nothing learned of a scene."""
+
+    def score(file: Path) -> float:
+        held = np.load(file)
+        images = held["images"] / 255.0
+        alpha = images[..., 3:]
+        images = images[..., :3] * alpha + (1 - alpha)  # on white, as they are scored
+        errors = images[held["test"]] - images[held["train"]].mean(axis=(0, 1, 2))
+        return float((-10 * np.log10((errors**2).mean(axis=(1, 2, 3)))).mean())
+
+    return score
+
+
+@pytest.fixture(scope="session")
 def trained(photos: Path, small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 120 steps."""
     run = tmp_path_factory.mktemp("runs") / "a run"

@@ -52,8 +52,10 @@ def pictures(folder: Path) -> np.ndarray:
     return np.stack([iio.imread(file) for file in sorted(folder.glob("rgb_*.png"))])
 
 
-def test_a_run_learns_space_and_time(run: Path, line: Callable) -> None:
-    assert json.loads((run / "eval.json").read_text())["psnr"] > 12
+def test_a_run_learns_space_and_time(
+    run: Path, moving: Path, of_one_color: Callable, line: Callable
+) -> None:
+    assert json.loads((run / "eval.json").read_text())["psnr"] > of_one_color(moving) + 2
     record = json.loads((run / "scene.json").read_text())
     assert all(0 <= camera["time"] <= 1 for camera in record["cameras"])
     status, out, _ = line("eval", f"run={run}", "pictures=false")

@@ -90,6 +90,24 @@ def test_structure_travels_with_the_tensors() -> None:
     assert other.table is table
 
 
+def test_too_many_parameters_are_refused_before_the_vectors_have_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    growing = {**SMALL, "max_resolution": 64, "coarse": 0.25, "upsample": (0.5,)}
+    at_first, at_last = (
+        Strivec(**{**growing, **changes}) for changes in ({}, {"coarse": 1.0, "upsample": ()})
+    )
+    for field in (at_first, at_last):
+        field.place(sphere(100))
+    numbers = len(at_last.table)
+    assert len(at_first.table) < 0.5 * numbers
+    monkeypatch.setattr("polyfield.fields.strivec.MOST_NUMBERS", numbers)
+    Strivec(**growing).place(sphere(100))
+    monkeypatch.setattr("polyfield.fields.strivec.MOST_NUMBERS", numbers - 1)
+    with pytest.raises(InputError, match=f"half_sizes: found {numbers} parameters"):
+        Strivec(**growing).place(sphere(100))
+
+
 def test_a_damaged_structure_is_refused() -> None:
     state = placed().state_dict()
     state["centers"] = state["centers"][:-1]

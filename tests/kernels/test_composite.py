@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.kernels.packed import Samples, composite, visible
+from polyfield.kernels.packed import Samples, composite, visible, weights
 from polyfield.kernels.packed_reference import composite_reference
 
 Twin = Callable[..., Tensor]
@@ -72,6 +72,19 @@ def test_gradients_are_those_of_finite_differences(twin: Twin) -> None:
     samples = samples_of([4, 0, 1, 7])
     density, rgb = matter(12)
     assert torch.autograd.gradcheck(lambda d, c: twin(d, c, samples), (density, rgb))
+
+
+@pytest.mark.parametrize("dense", [3e5, math.nan])
+def test_the_weights_of_a_ray_do_not_depend_on_other_rays(dense: float) -> None:
+    samples = samples_of(COUNTS, torch.float32)
+    density = matter(len(samples.t), torch.float32, scale=0.3)[0].detach()
+    right = weights(density.double(), samples).float()
+    rgb = torch.ones(len(density), 3)
+    sums = torch.zeros(len(COUNTS)).index_add_(0, samples.ray, right)
+    torch.testing.assert_close(sums, composite(density, rgb, samples)[:, 3])
+    others = samples.ray != 2
+    density[~others] = dense
+    torch.testing.assert_close(weights(density, samples)[others], right[others])
 
 
 @twins

@@ -55,6 +55,8 @@ FINR: dict[str, dict[str, Any]] = {
     "finr_summed": {"reduction": "cp", "channels": 12, "density": 4},
 }
 
+STRIVEC = {"strivec": (8, 16), "strivec_dense": (16, 8)}  # columns of density and colour
+
 
 def backbone_of(name: str, generator: torch.Generator) -> Backbone:
     """A tiny backbone; grids have 28 features: one for density and 3 x 9 harmonics."""
@@ -64,8 +66,9 @@ def backbone_of(name: str, generator: torch.Generator) -> Backbone:
         return grid
     if name == "dense":
         return DenseGrid((6, 5, 7), channels=28, initial=0.5, generator=generator)
-    if name == "strivec":
-        cloud = Strivec((0.2, 0.1), max_resolution=24, density=8, color=16)
+    if name in STRIVEC:
+        density, color = STRIVEC[name]
+        cloud = Strivec((0.2, 0.1), max_resolution=24, density=density, color=color)
         cloud.place(torch.rand(300, 3, generator=generator))
         torch.nn.init.normal_(cloud.table, std=0.7, generator=generator)
         return cloud
@@ -115,7 +118,8 @@ def renderer_of(
     generator = torch.Generator().manual_seed(7)
     encoder = backbone_of(backbone, generator)
     arguments = {"shift": 0.5, "generator": generator} | DECODERS[decoder] | (changes or {})
-    if arguments["trunk"] is None and getattr(encoder, "summed", 0):
+    chosen = arguments["trunk"] is not None or "summed" in (changes or {})
+    if not chosen and getattr(encoder, "summed", 0):
         arguments["summed"] = encoder.summed
     head = RadianceDecoder(encoder.out_dim, **arguments)
     with torch.no_grad():  # biases start at zero, where a fault in them would not show

@@ -31,6 +31,7 @@ PAIRS = [
     ("finr", "trunk_sh"),
     ("finr_summed", "summed_mlp"),
     ("strivec", "summed_mlp"),
+    ("strivec_dense", "summed_mlp"),
 ]
 
 
@@ -77,6 +78,10 @@ def test_fused_equals_modular(
         {"backbone": "vm", "decoder": "summed_basis"},
         {"backbone": "vm", "decoder": "summed_basis", "faint": 0.02},
         {"backbone": "dense", "decoder": "summed_mlp", "faint": 0.02, "stop": 0.0},
+        {"backbone": "strivec_dense", "decoder": "summed_mlp", "faint": 0.02},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 4}},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 12}},
+        {"backbone": "strivec", "decoder": "summed_mlp", "changes": {"summed": 12}, "faint": 0.02},
         {"changes": {"trunk": ()}},
         {"changes": {"trunk": (9, 7), "skip": 1, "sh_degree": 0}},
         {"decoder": "trunk_mlp", "changes": {"hidden": (), "geometry": 0, "activation": "exp"}},
@@ -137,6 +142,23 @@ def test_gradients_are_those_of_finite_differences(make_renderer: Any, make_rays
         return field.kernels(*arguments)[0]
 
     assert torch.autograd.gradcheck(render, inputs, eps=1e-6, atol=1e-5, fast_mode=True)
+
+
+@pytest.mark.parametrize("backend", ["fused", "modular"])
+def test_what_makes_a_table_makes_it_once_a_step(
+    backend: str, make_renderer: Any, make_rays: Any
+) -> None:
+    renderer, rays = make_renderer("finr", "trunk_sh"), make_rays(20)
+    renderer.backend = backend
+    with torch.no_grad():
+        renderer(rays)  # without gradients it is kept, and modular looks at density so
+    calls: list[int] = []
+    for network in renderer.field.backbone.networks:
+        network.register_forward_hook(lambda *_: calls.append(1))
+    assert not renderer.occupancy.due(1001)
+    renderer.update(1001)
+    renderer(rays, generator=torch.Generator().manual_seed(0)).rgb.sum().backward()
+    assert len(calls) == len(renderer.field.backbone.networks)
 
 
 def test_no_rays(make_renderer: Any, make_rays: Any, outcome: Any) -> None:

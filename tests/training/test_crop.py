@@ -62,9 +62,9 @@ def stop_at(step: int) -> Any:
     return stop
 
 
-@pytest.mark.parametrize("step", [8, 11, 15])
+@pytest.mark.parametrize("step", [8, 11, 15, 18])
 def test_a_cut_training_goes_on_bit_by_bit(data: Any, tmp_path: Path, step: int) -> None:
-    """Stopped before the cut, between it and the choice of rays, and after both."""
+    """Stopped before the cut, between it and the choice of rays, after both and after growth."""
     straight = trainer_of(data, tmp_path / "straight", *CUT)
     straight.train()
     first = trainer_of(data, tmp_path / "parts", *CUT)
@@ -92,6 +92,31 @@ def test_a_cut_run_is_opened_as_it_was_left(data: Any, tmp_path: Path) -> None:
     assert torch.equal(opened.renderer.field.domain.bounds, task.renderer.field.domain.bounds)
     scores = [t.evaluate("test", None, 1)["psnr"] for t in (task, opened)]
     assert scores[0] == scores[1]
+
+
+def test_averages_of_two_boxes_are_not_mixed(data: Any, tmp_path: Path) -> None:
+    """A cut may keep all shapes: what was averaged before it was of another box."""
+    words = ["field.upsample=[]", "field.coarse=1", "task.crop=0.5", "trainer.ema=0.99"]
+    trainer = trainer_of(data, tmp_path, *words)
+    occupancy = trainer.task.renderer.occupancy
+    occupancy.values.view(8, 8, 8)[3:6, 3:6, 2:5] = 1.0  # a cube of a cube
+    occupancy.refresh()
+    shapes: set[torch.Size] = set()
+
+    def look(trainer: Trainer) -> None:
+        grid = trainer.task.renderer.field.backbone.table
+        shapes.add(grid.shape)
+        assert trainer.average is not None
+        if trainer.step == 10:
+            grid.data.fill_(3.0)  # what is cut is worlds apart from what was averaged
+        if trainer.step == 11:
+            average = trainer.average.values["renderer.field.backbone.table"]
+            assert float((average - grid).detach().abs().max()) < 0.2
+
+    trainer.on_step.append(look)
+    trainer.train()
+    assert trainer.task.renderer.field.domain.bounds.tolist()[0] == [-1.0, -1.0, -1.5]
+    assert len(shapes) == 1
 
 
 def test_rays_that_meet_nothing_are_left_out(data: Any, tmp_path: Path) -> None:
@@ -144,6 +169,23 @@ def test_networks_and_proposals_cannot_be_cut(data: Any) -> None:
         build_task(configuration("data=procedural", "renderer=proposal", "task.filter=0.5"), data)
     with pytest.raises(InputError, match=r"renderer\.cells_a_step.*HashGrid"):
         build_task(configuration("data=procedural", "renderer.cells_a_step=0.5"), data)
+
+
+def test_a_larger_budget_after_a_restart_goes_on_decaying(data: Any, tmp_path: Path) -> None:
+    """What was after the last growth, at 0.8 of the old budget, is at 0.18 of the new one."""
+    words = ["trainer.decay=exponential", "trainer.final=0.1"]
+    first = trainer_of(data, tmp_path, *words)
+    first.on_step.append(stop_at(18))
+    first.train()
+    second = trainer_of(data, tmp_path, *words, "trainer.max_steps=100")
+    second.restore()
+    rates: list[float] = []
+    second.on_step += [
+        lambda t: rates.append(t.stepper.optimizer.param_groups[0]["lr"] / 0.05),
+        stop_at(24),
+    ]
+    second.train()
+    assert rates == pytest.approx([0.1 ** (i / 100) for i in range(6)])
 
 
 def test_a_restart_forgets_and_begins_at_the_first_rate(data: Any, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from polyfield.errors import InputError
 from polyfield.fields import DenseGrid, Domain, RadianceDecoder, RadianceField
 from polyfield.training import geometry
 from polyfield.training.assembly import build_task, build_trainer
-from polyfield.training.preparation import prepared_task
+from polyfield.training.phase import Trained
+from polyfield.training.preparation import Config, preparation, prepared_task
+from polyfield.training.progress import Display
 from polyfield.training.trainer import Trainer
 
 SMALL = [
@@ -87,6 +89,44 @@ def test_a_short_training_finds_where_matter_is(scene: Scene) -> None:
     world = field.domain.to_world(field.backbone.centers)
     # All that there is lies in a ball of 1.2; some of what is found this soon does not.
     assert (torch.linalg.vector_norm(world, dim=-1) < 1.3).float().mean() > 0.6
+
+
+def test_without_a_budget_a_phase_gets_its_share_of_the_default(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = preparation(config_of("trainer.geometry=0.15"))
+    assert phase.config["trainer"]["max_seconds"] == pytest.approx(0.85 * 300)
+    task = build_task(phase.config, scene)
+    budgets: list[float | None] = []
+
+    def trained(config: Config, *_: Any) -> None:
+        budgets.append(config["trainer"]["max_seconds"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("polyfield.training.preparation.trained", trained)
+    with pytest.raises(KeyboardInterrupt):
+        phase.run(task, scene, None)
+    assert budgets == [pytest.approx(0.15 * 300)]
+
+
+@pytest.mark.parametrize("half", [1.5, 150.0])
+def test_what_was_never_looked_at_is_empty_in_any_unit_of_length(
+    scene: Scene,
+    half: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def untrained(config: Config, data: Any, *_: Any) -> Trained:
+        task: Any = build_task(config, data)
+        density = geometry.field_of(task).density(half * (2 * torch.rand(100, 3) - 1))
+        opacity = -torch.expm1(-density.detach() * 2 * half / geometry.CELLS)
+        assert (opacity / geometry.UNTOUCHED - 1).abs().max() < 0.05
+        return Trained(task, 0.0)
+
+    monkeypatch.setattr("polyfield.training.preparation.trained", untrained)
+    bounds = f"domain.bounds=[[-{half},-{half},-{half}],[{half},{half},{half}]]"
+    prepared_task(config_of("trainer.max_steps=10", bounds), scene, Display())
+    assert "the coarse geometry is empty" in capsys.readouterr().err
 
 
 def dense_field(density: float) -> RadianceField:
