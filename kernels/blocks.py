@@ -43,7 +43,8 @@ def leaf(function: Block) -> Block:
 
     The counting costs a call an array, which shows where a function is called for every ray.
     """
-    return njit(error_model="numpy", fastmath=FAST, _nrt=False)(function)
+    uncounted: dict[str, Any] = {"_nrt": False}  # known to numba, not to its types
+    return njit(error_model="numpy", fastmath=FAST, **uncounted)(function)
 
 
 _variants: dict[str, Block] = {}
