@@ -18,10 +18,11 @@ import numpy as np
 from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
-from polyfield.kernels.rows import gather_rows, scatter_rows
+from polyfield.kernels.rows import fetch_rows, gather_rows, scatter_rows
 
 FEATURES = 2  # bound anew by `grid_blocks`
 CORNERS = 8
+AHEAD = 16  # points whose rows are asked for before they are needed
 
 
 @leaf
@@ -54,7 +55,10 @@ def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
         j1 = min(j0 + BLOCK, n)
         part_corners(part, x, j0, j1, ints, floats, index, weight)
         for j in range(j1 - j0):
-            gather_rows(params, index, weight, j, out, (j0 + j) * width + column, FEATURES, CORNERS)
+            at = (j0 + j) * width + column
+            if j + AHEAD < j1 - j0:
+                fetch_rows(params, index, weight, j + AHEAD, out, at, FEATURES, CORNERS)
+            gather_rows(params, index, weight, j, out, at, FEATURES, CORNERS)
 
 
 def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ignore[no-untyped-def]

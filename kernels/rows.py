@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -110,6 +111,27 @@ def scatter_rows(typingctx, table, index, weight, point, values, start, features
             row = builder.load(pointer, align=rows.align)
             row = builder.fadd(row, product, flags=("contract",))
             builder.store(row, pointer, align=rows.align)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic(prefer_literal=True)
+def fetch_rows(typingctx, table, index, weight, point, out, start, features, corners):  # type: ignore[no-untyped-def]
+    """Ask the cache for the rows that `gather_rows` with the same arguments will read."""
+    signature = _signature(table, index, weight, out, features, corners)
+    if signature is None:
+        return None
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        rows = _Rows(context, builder, signature, args)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, near, data = (ir.Constant(_I32, n) for n in (0, 3, 1))
+        for corner in range(rows.corners):
+            pointer, _ = rows.corner(corner)
+            builder.call(fetch, [builder.bitcast(pointer, byte), read, near, data])
         return context.get_dummy_value()
 
     return signature, codegen
