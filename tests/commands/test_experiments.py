@@ -48,6 +48,20 @@ def test_tensorfs_vm_has_the_size_of_the_paper() -> None:
     assert field.table.numel() == 192 * (128**2 + 128)
 
 
+@pytest.mark.parametrize(
+    ("name", "masked"), [("tensorf_vm", 2000 / 30000), ("tensorf_vm_cpu", 2 / 15)]
+)
+def test_tensorfs_vm_is_kept_small_more_firmly_until_its_first_mask(
+    name: str, masked: float
+) -> None:
+    """8e-5 and 4e-5 of the mean of each of its six factors."""
+    config = configuration(f"experiment={name}")
+    field = config["field"]
+    assert field["l1_until"] == pytest.approx(masked, abs=1e-4)
+    assert field["l1_until"] == config["task"]["crop"]
+    assert (field["l1_first"], field["l1"]) == pytest.approx((6 * 8e-5, 6 * 4e-5))
+
+
 def test_tensorfs_schedule_from_photos_to_scores(
     line: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

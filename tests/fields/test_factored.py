@@ -76,6 +76,20 @@ def test_time_may_have_a_resolution_of_its_own(family: Any, arguments: dict[str,
         assert place.factor.counts == tuple(5 if axis == 3 else 8 for axis in place.factor.axes)
 
 
+def test_the_magnitude_has_another_weight_at_first() -> None:
+    grid = VM(resolution=4, density=3, color=3, l1=1.0, l1_first=2.0, l1_until=0.4)
+    rest = VM(resolution=4, density=3, color=3, l1=1.0)
+    rest.table.data.copy_(grid.table.data)
+    for step, (progress, times) in enumerate([(0.0, 2), (0.39, 2), (0.4, 1), (1.0, 1)]):
+        grid.grow(step, progress)
+        torch.testing.assert_close(grid.regularization(), times * rest.regularization())
+    for settings in ({"l1_first": 1.0}, {"l1": 1.0}):  # moves entries that no point has met
+        (group,) = VM(4, 3, 3, l1_until=0.4, **settings).parameter_groups()
+        assert not group["sparse"]
+    with pytest.raises(InputError, match=r"field\.l1_until"):
+        VM(4, 3, 3, l1_until=1.5)
+
+
 def test_what_has_no_plane_of_space_and_time_cannot_be_held_still() -> None:
     with pytest.raises(InputError, match=r"field\.still"):
         CP(resolution=4, in_dim=4, still=1.0).regularization()
