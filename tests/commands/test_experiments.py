@@ -48,6 +48,14 @@ def test_tensorfs_vm_has_the_size_of_the_paper() -> None:
     assert field.table.numel() == 192 * (128**2 + 128)
 
 
+@pytest.mark.parametrize("name", ["kplanes", "kplanes_cpu"])
+def test_kplanes_has_the_total_variation_of_its_code(name: str) -> None:
+    """1e-4 of the sum over planes, each counted twice, of twice the means along both axes."""
+    field = configuration(f"experiment={name}")["field"]
+    terms = 3 * len(field["resolution"]) * 2
+    assert field["tv"] == pytest.approx(1e-4 * 2 * 2 * terms)
+
+
 @pytest.mark.parametrize(
     ("name", "masked"), [("tensorf_vm", 2000 / 30000), ("tensorf_vm_cpu", 2 / 15)]
 )
