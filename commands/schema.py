@@ -34,6 +34,7 @@ OPTIONAL: dict[str, Any] = {
     "renderer.cells_a_step": 1.0,
     "task.crop": 1.0,
     "task.filter": 1.0,
+    "renderer.time_resolution": 1,
     "renderer.near": 1.0,
     "renderer.far": 1.0,
     "domain.bounds": [],
