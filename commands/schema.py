@@ -43,6 +43,8 @@ OPTIONAL: dict[str, Any] = {
     "field.log2_entries": 1,
     "field.max_resolution": 1,
     "field.time_resolution": 1,
+    "field.time_smooth": 1.0,
+    "field.still": 1.0,
     "time": "0:1",
     "field.points": "points.ply",
     "limit": 1,

@@ -20,24 +20,26 @@ SMALL = ("data=procedural", "dataset.downscale=8")
 
 
 @cache
-def scene() -> Any:
-    return load_data(configuration(*SMALL))
+def scene(moving: bool = False) -> Any:
+    return load_data(configuration(*SMALL, f"dataset.moving={moving}"))
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_an_experiment_makes_a_task(name: str) -> None:
     config = configuration(*SMALL, f"experiment={name}")
+    data = scene(moving="dnerf" in name)
     if config["trainer"]["bottleneck"]:
-        build_task(weakened(config), scene())
+        build_task(weakened(config), data)
         config = kept(config)
-    task = build_task(config, scene())
+    task = build_task(config, data)
     assert task.parameter_groups()
 
 
 def test_papers_have_a_size_for_cpus() -> None:
     names = {name for name in choices("experiment") if name not in ("demo", "nerf")}
     large = {name for name in names if not name.endswith("_cpu")}
-    assert large == {"tensorf_vm", "tensorf_cp", "kplanes", "tilted_vm", "tilted_kplanes"}
+    tilted = {"tilted_vm", "tilted_kplanes"}
+    assert large == {"tensorf_vm", "tensorf_cp", "kplanes", "kplanes_dnerf", *tilted}
     assert names == large | {f"{name}_cpu" for name in large}
 
 
@@ -54,6 +56,15 @@ def test_kplanes_has_the_total_variation_of_its_code(name: str) -> None:
     field = configuration(f"experiment={name}")["field"]
     terms = 3 * len(field["resolution"]) * 2
     assert field["tv"] == pytest.approx(1e-4 * 2 * 2 * terms)
+
+
+@pytest.mark.parametrize("name", ["kplanes_dnerf", "kplanes_dnerf_cpu"])
+def test_kplanes_of_scenes_that_move_has_the_penalties_of_its_code(name: str) -> None:
+    """1e-2 and 1e-4 of the sums over planes with time; total variation as above, these once."""
+    field = configuration(f"experiment={name}")["field"]
+    planes = 3 * len(field["resolution"])
+    assert (field["time_smooth"], field["still"]) == pytest.approx((1e-2 * planes, 1e-4 * planes))
+    assert field["tv"] == pytest.approx(1e-4 * 2 * (2 + 1) * planes * 2)
 
 
 @pytest.mark.parametrize(

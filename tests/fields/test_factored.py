@@ -9,6 +9,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.fields import CP, TT, VM, FactoredGrid, KPlanes, TriPlane, Tucker
+from polyfield.fields.factored.families import TIED
 
 FAMILIES: list[tuple[Any, dict[str, Any]]] = [
     (CP, {"density": 4, "color": 8}),
@@ -155,7 +156,7 @@ def test_penalties_are_those_of_their_definitions() -> None:
 
 def test_penalties_of_time_are_those_of_their_definitions() -> None:
     """Planes that rise evenly with time are smooth; parabolas are rough; all at 1 stand still."""
-    smooth = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=3.0)
+    smooth = KPlanes((4,), 2, in_dim=4, time_resolution=5, still=0, time_smooth=3.0)
     assert float(smooth.regularization().detach()) == 0.0
     time = torch.arange(5.0)
     for shape, roughness in ((1 + time, 0.0), (time.square(), 3.0 * 2**2)):
@@ -164,7 +165,7 @@ def test_penalties_of_time_are_those_of_their_definitions() -> None:
                 if 3 in place.factor.axes:
                     place.view(smooth.table).copy_(shape.view(5, 1, 1).expand(5, 4, 2))
         assert float(smooth.regularization().detach()) == pytest.approx(roughness)
-    still = KPlanes((4,), 2, in_dim=4, time_resolution=5, still=0.5)
+    still = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=0, still=0.5)
     assert float(still.regularization().detach()) == 0.0
     with torch.no_grad():
         still.table.fill_(-2.0)
@@ -173,6 +174,15 @@ def test_penalties_of_time_are_those_of_their_definitions() -> None:
     for place in still.layout.places:
         gradient = place.view(still.table.grad)  # type: ignore[arg-type]
         assert bool(gradient.any()) == (3 in place.factor.axes)
+
+
+def test_moments_are_tied_to_each_other_unless_asked_otherwise() -> None:
+    """In space and time K-Planes' penalties have weights by default; in space alone none has."""
+    assert not any(KPlanes((4,), 2).weights.values())
+    tied = KPlanes((4,), 2, in_dim=4, time_resolution=5)
+    assert {name for name, weight in tied.weights.items() if weight} == set(TIED)
+    free = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=0, still=0)
+    assert not any(free.weights.values())
 
 
 def test_lines_at_right_angles_cost_no_ortho() -> None:
