@@ -19,7 +19,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from polyfield.errors import InputError
 from polyfield.fields.domain import Domain
@@ -224,5 +223,9 @@ class OccupancyGrid(nn.Module):
 
 def _with_neighbours(occupied: Tensor, R: int) -> Tensor:
     """[R^3] the same cells and the up to 26 around each."""
-    cube = occupied.view(1, 1, R, R, R).float()
-    return F.max_pool3d(cube, kernel_size=3, stride=1, padding=1).flatten() > 0
+    cube = occupied.view(R, R, R).clone()
+    for axis in range(3):
+        before = cube.clone()
+        cube.narrow(axis, 1, R - 1).logical_or_(before.narrow(axis, 0, R - 1))
+        cube.narrow(axis, 0, R - 1).logical_or_(before.narrow(axis, 1, R - 1))
+    return cube.flatten()

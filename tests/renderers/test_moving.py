@@ -155,6 +155,19 @@ def shares(R: int, moments: int = 400) -> tuple[Tensor, Tensor]:
     return rod, wire
 
 
+def test_of_a_scene_that_moves_the_cells_around_occupied_ones_are_occupied() -> None:
+    still, moving = (OccupancyGrid(Domain(CUBE), resolution=16) for _ in range(2))
+    moving.moving = True
+    some = torch.randint(16**3, (20,), generator=torch.Generator().manual_seed(0))
+    for grid in (still, moving):
+        grid.values[torch.cat([some, torch.tensor([0, 16**3 - 1])])] = 50.0
+        grid.refresh()
+    cube = still.occupied.view(1, 1, 16, 16, 16).float()
+    expected = torch.nn.functional.max_pool3d(cube, 3, stride=1, padding=1)
+    assert torch.equal(moving.occupied, expected.flatten().to(torch.uint8))
+    assert 18 < still.occupied.sum() <= 22
+
+
 def test_occupancy_keeps_what_is_thin_or_fast() -> None:
     """Nearly all of their space and time is in occupied cells, at any step after the warm-up."""
     renderer = crossing(R=32)
