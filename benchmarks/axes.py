@@ -67,7 +67,8 @@ def train(words: list[str], seconds: float, looks: list[float]) -> dict[str, Any
         outcome = trainer.train()
         if outcome.interrupted:
             raise KeyboardInterrupt
-    scores = task.evaluate("test", None, None)
+        with trainer.average.applied() if trainer.average else nullcontext():
+            scores = task.evaluate("test", None, None)
     final = {"seconds": outcome.elapsed, "step": outcome.step, "psnr": scores["psnr"]}
     groups = task.parameter_groups()
     return {

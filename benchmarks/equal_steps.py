@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ def measure(data: str, words: list[str], steps: int) -> dict[str, Any]:
     )
     task, settled, before = prepared_task(config, load_data(config))
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
-        outcome = build_trainer(settled, task, Path(folder)).train()
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    scores = task.evaluate("test", None, None)
+        trainer = build_trainer(settled, task, Path(folder))
+        outcome = trainer.train()
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        with trainer.average.applied() if trainer.average else nullcontext():
+            scores = task.evaluate("test", None, None)
     parameters = sum(p.numel() for group in task.parameter_groups() for p in group["params"])
     return {
         "score": task.score_name,

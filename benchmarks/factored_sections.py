@@ -23,7 +23,7 @@ def rotation_rows(book: Book) -> Rows:
         if values is None:
             yield [title, book.missing(name)]
             continue
-        digits = 2 if values["score"] == "psnr" else 4
+        digits = 2 if values["score"].startswith("psnr") else 4  # of psnr_held_out too
         turned = statistics.mean(values["turned"])
         yield [
             title,
@@ -145,10 +145,15 @@ SECTIONS = (
     Section(
         "What quality costs in parameters",
         "lego_200 in equal steps, those in which Strivec looks for its geometry included, each "
-        "field in two sizes. The last columns say how many million parameters another field has at "
-        "the row's PSNR: between its two sizes by the logarithm of its parameters, else more than "
-        "the larger or fewer than the smaller.",
-        ("", "M parameters", "PSNR dB", "seconds", *(f"{field} needs" for field in SIZED)),
+        "field in three sizes, scaled in a way of its own: Strivec by its features, VM by its "
+        "cells, the hash grid by the entries of its tables. The last columns say how many million "
+        "parameters another field has at the row's PSNR, at this scaling: between two of its sizes "
+        "by the logarithm of its parameters, else more than the largest or fewer than the "
+        "smallest. Scaled otherwise it may need others.",
+        (
+            *("", "M parameters", "PSNR dB", "seconds"),
+            *(f"{field} needs (at this scaling)" for field in SIZED),
+        ),
         size_rows,
     ),
     Section(

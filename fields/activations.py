@@ -6,11 +6,12 @@ frequency, s (sigma) a bandwidth.
     relu    max(z, 0)                 weights within sqrt(6 / n)        He et al. 2015
     tanh    tanh(z)                   sqrt(6 / (n + m))                 Glorot and Bengio 2010
     siren   sin(o z)                  sqrt(6 / n) / o, first 1 / n      Sitzmann et al. 2020, 3.2
-    finer   sin(o (|z| + 1) z)        as siren, first biases within 1   Liu et al. 2024, eq. 4
+    finer   sin(o (|z| + 1) z)        as siren                          Liu et al. 2024, eq. 4
     wire    cos(o z) exp(-(s z)^2)    1 / sqrt(n)                       Saragadam et al. 2023, real
 
-The last is the real part of a Gabor wavelet. A wide first bias lets finer's neurons begin at many
-frequencies, since its slope grows with |z|.
+Biases begin at 0, but those of the first layer of the last three, which begin within 1: so sines
+begin at all phases and wavelets at many places, and finer's neurons at many frequencies, since its
+slope grows with |z|. Wire's is the real part of a Gabor wavelet.
 """
 
 from __future__ import annotations

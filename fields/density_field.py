@@ -16,6 +16,7 @@ from polyfield.fields.hash_grid import HashGrid
 from polyfield.kernels.density import density_at
 
 COARSEST = 16  # vertices an axis of the first level
+LOG2_ENTRIES, WITH_TIME = 15, 17  # of a hashed level; moments need entries of their own
 
 
 def trained_density(field: RadianceField, u: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -35,9 +36,10 @@ def density_field(
     resolution: int,
     generator: torch.Generator | None = None,
     levels: int = 5,
-    log2_entries: int = 15,
+    log2_entries: int | None = None,
     hidden: int = 16,
     in_dim: int = 3,
+    time_resolution: int | None = None,
 ) -> RadianceField:
     """A small hash grid with a small network: a proposal. Its colour is of no use.
 
@@ -45,16 +47,20 @@ def density_field(
         domain: the region of space.
         resolution: vertices an axis of the finest level, at least `COARSEST`.
         generator: source of the initial values.
-        levels, log2_entries: of the hash grid.
+        levels, log2_entries: of the hash grid; None: 15, or 17 for space and time.
         hidden: width of the network.
         in_dim: 3, or 4 for space and time.
+        time_resolution: vertices along time at most, at each level; None: as along the others.
     """
+    if log2_entries is None:
+        log2_entries = LOG2_ENTRIES if in_dim < 4 else WITH_TIME
     grid = HashGrid(
         levels=levels,
         features=2,
         log2_entries=log2_entries,
         base_resolution=COARSEST,
         max_resolution=resolution,
+        time_resolution=time_resolution,
         in_dim=in_dim,
         generator=generator,
     )

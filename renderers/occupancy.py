@@ -4,6 +4,11 @@ Letters: R cells an axis. values <- max(decay * values, density); a cell is occu
 exceeds min(threshold / step, mean value), with the length of a marching step there (Mueller et al.
 2022, appendix C; nerfacc compares thickness, value times step, which under a contraction would have
 distant cells, whose steps are long, empty those around the cameras before anything is learned).
+
+The grid knows no time: of a scene that moves a cell is occupied if it is at any time. What is thin
+fills a small part of a cell, and what is fast is there for a small part of the time, so that a look
+at one point and moment tells little. Such cells are looked at several times, and those around
+occupied ones are taken to be occupied too: what is found anywhere opens the way to what is near it.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from polyfield.fields.resampling import Box
 from polyfield.kernels.distances import cell_distances
 
 MARGIN = 1  # cells around what is occupied, when everything else is cut off
+LOOKS = 4  # of an update at a cell of a scene that moves
 
 
 class OccupancyGrid(nn.Module):
@@ -34,6 +40,9 @@ class OccupancyGrid(nn.Module):
         every: training steps between updates.
         warmup: steps until which every update visits all cells; afterwards it visits one in
             sixteen at random and up to twice as many of the occupied ones.
+
+    Attributes:
+        moving: whether densities are of random times, see above; the renderer says so.
     """
 
     values: Tensor
@@ -68,7 +77,7 @@ class OccupancyGrid(nn.Module):
                 raise InputError(
                     field=f"renderer.occupancy.{name}", found=value, expected=f"{low} to {high:g}"
                 )
-        self.domain, self.resolution = domain, resolution
+        self.domain, self.resolution, self.moving = domain, resolution, False
         self.threshold, self.decay, self.every, self.warmup = threshold, decay, every, warmup
         cells = resolution**3
         self.register_buffer("values", torch.zeros(cells))
@@ -117,7 +126,8 @@ class OccupancyGrid(nn.Module):
 
         Args:
             step: of the training.
-            density: world points [n, 3] -> density [n], 1 / world unit.
+            density: world points [n, 3] -> density [n], 1 / world unit; of a scene that moves each
+                at a random time, and asked more than once.
             step_size: world points [n, 3] -> length of a marching step there [n], world units;
                 asked once.
         """
@@ -133,11 +143,12 @@ class OccupancyGrid(nn.Module):
                 picks = torch.randint(len(full), (n // 8,), generator=generator, device=device)
                 full = full[picks]
             cells = torch.cat([cells[self.reachable[cells]], full])
-        jitter = torch.rand(len(cells), 3, generator=generator, device=device)
-        points = self.cell_points(cells, jitter)
         self.values.mul_(self.decay)
         self.values[cells] = self.values[cells].nan_to_num(0.0, 0.0)  # may have recovered
-        self.values.scatter_reduce_(0, cells, density(points).float(), reduce="amax")
+        for _ in range(LOOKS if self.moving else 1):
+            jitter = torch.rand(len(cells), 3, generator=generator, device=device)
+            seen = density(self.cell_points(cells, jitter)).float()
+            self.values.scatter_reduce_(0, cells, seen, reduce="amax")
         self.refresh()
 
     def _measure(self, step_size: Callable[[Tensor], Tensor]) -> None:
@@ -157,8 +168,10 @@ class OccupancyGrid(nn.Module):
         occupied = ~(positive <= threshold) & self.reachable  # no number: looked at, not hidden
         if not bool(occupied.any()):  # never empty: keep the densest cells
             occupied = positive >= positive.max()
-        self.occupied.copy_(occupied)
         R = self.resolution
+        if self.moving:
+            occupied = _with_neighbours(occupied, R) & self.reachable
+        self.occupied.copy_(occupied)
         self.distances.copy_(cell_distances(self.occupied, R))
         if self.domain.kind == "box":
             cube = occupied.view(R, R, R)
@@ -206,3 +219,13 @@ class OccupancyGrid(nn.Module):
         self.clip.copy_(self.domain.bounds)
         self._measure(step_size)
         self.refresh()
+
+
+def _with_neighbours(occupied: Tensor, R: int) -> Tensor:
+    """[R^3] the same cells and the up to 26 around each."""
+    cube = occupied.view(R, R, R).clone()
+    for axis in range(3):
+        before = cube.clone()
+        cube.narrow(axis, 1, R - 1).logical_or_(before.narrow(axis, 0, R - 1))
+        cube.narrow(axis, 0, R - 1).logical_or_(before.narrow(axis, 1, R - 1))
+    return cube.flatten()

@@ -56,6 +56,8 @@ class ProposalRenderer(nn.Module):
         field: the radiance field.
         proposals: density fields, coarse to fine; a number stands for a small hash grid over the
             field's domain whose finest level has that many vertices an axis.
+        time_resolution: vertices along time of such grids, for a field of space and time; None: as
+            along the other axes.
         samples: m, of each proposal; final: k, of the field.
         near, far: distances along a ray between which samples lie, world units.
         spacing: of the first samples: "power" (even near by, coarser with distance), "disparity"
@@ -89,6 +91,7 @@ class ProposalRenderer(nn.Module):
         proposal_lr: float = 1.0,
         stop: float = 1e-3,
         gradient_near: float = 0.0,
+        time_resolution: int | None = None,
         backend: Backend = "auto",
         generator: torch.Generator | None = None,
     ) -> None:
@@ -108,7 +111,13 @@ class ProposalRenderer(nn.Module):
             )
         self.field = field
         self.proposals = nn.ModuleList(
-            density_field(field.domain, proposal, generator, in_dim=field.backbone.in_dim)
+            density_field(
+                field.domain,
+                proposal,
+                generator,
+                in_dim=field.backbone.in_dim,
+                time_resolution=time_resolution,
+            )
             if isinstance(proposal, int)
             else proposal
             for proposal in proposals

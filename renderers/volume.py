@@ -33,7 +33,6 @@ from polyfield.renderers.packed import render_packed
 from polyfield.renderers.render import Render
 
 CHUNK = 1 << 16  # rays a call when rendering whole images
-WARMUP_LOOKS, LOOKS = 4, 2  # times at which occupancy looks at a cell of a scene that moves
 
 
 class VolumeRenderer(nn.Module):
@@ -41,7 +40,7 @@ class VolumeRenderer(nn.Module):
 
     Args:
         field: the radiance field.
-        occupancy: the estimator over the same domain.
+        occupancy: the estimator over the same domain; told here whether the scene moves.
         step: marching step, world units, while training.
         cells_a_step: a marching step in cells of the field's finest lattice, which takes the place
             of `step`; None for that.
@@ -99,6 +98,7 @@ class VolumeRenderer(nn.Module):
             )
         check_backend(backend)
         self.field, self.occupancy, self.cells_a_step = field, occupancy, cells_a_step
+        occupancy.moving = field.moves
         self._step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
         self.stop, self.faint = stop, faint
         self.gradient_near, self.backend = gradient_near, backend
@@ -203,22 +203,15 @@ class VolumeRenderer(nn.Module):
         self.occupancy.measured &= self.cells_a_step is None  # the field's cells may have changed
         density: Callable[[Tensor], Tensor] = self.field.density
         if self.field.moves:
-            looks = WARMUP_LOOKS if step < self.occupancy.warmup else LOOKS
-            density = partial(self._densest, looks=looks, generator=generator)
+            density = partial(self._density_at_any_time, generator=generator)
         self.occupancy.update(step, density, self.step_size, generator)
 
-    def _densest(
-        self, x: Float[Tensor, "n 3"], looks: int, generator: torch.Generator | None
+    def _density_at_any_time(
+        self, x: Float[Tensor, "n 3"], generator: torch.Generator | None
     ) -> Float[Tensor, " n"]:
-        """The largest of the densities at random times, one in each of `looks` parts of the time.
-
-        So what is occupied at any time comes to be occupied in the grid, which knows no time.
-        """
-        seen = []
-        for look in range(looks):
-            share = torch.rand(len(x), generator=generator, device=x.device)
-            seen.append(self.field.density(x, (look + share) / looks))
-        return torch.stack(seen).amax(dim=0)
+        """Densities at random times, one for each point."""
+        times = torch.rand(len(x), generator=generator, device=x.device)
+        return self.field.density(x, times)
 
     @property
     def croppable(self) -> bool:

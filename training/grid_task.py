@@ -45,7 +45,7 @@ class GridTask(PointTask):
         holdout: share of the samples that is never trained on: PSNR is then also of those.
         loss: "mse" or "l1".
         rotation: degrees by which a picture is turned within its inscribed disc, outside of which
-            nothing counts; 0 is the disc alone, None the whole picture.
+            nothing counts, after a blur of one pixel; 0 does not turn it, None leaves it whole.
     """
 
     def __init__(

@@ -51,13 +51,15 @@ def build_renderer(config: Config, scene: Scene) -> Any:
     """The renderer of a configuration with its field, initialised from torch's generator."""
     trust = tuple(config.get("trust") or ())
     domain = build_domain(config, scene)
+    chosen = configuration_node(config, "field")
+    time = scene_defaults.time(scene)
     backbone = make(
-        configuration_node(config, "field"),
+        chosen,
         kind=nn.Module,
         trust=trust,
         field="field",
         offers={
-            **scene_defaults.time(scene),
+            **time,
             **scene_defaults.finest(scene),
             **scene_defaults.tables(config.get("trainer") or {}),
         },
@@ -81,7 +83,11 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         kind=nn.Module,
         trust=trust,
         field="renderer",
-        offers={"occupancy": occupancy, **scene_defaults.sampling(scene)},
+        offers={
+            "occupancy": occupancy,
+            "time_resolution": chosen.get("time_resolution") or time.get("time_resolution"),
+            **scene_defaults.sampling(scene),
+        },
         required={"field": field},
     )
 

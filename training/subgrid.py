@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+FEW = 8  # a batch is a small share where all are at least so many times as many
+
 
 def batch_counts(counts: Sequence[int], most: int) -> list[int]:
     """m_1 ... m_d: as even a share of every axis as makes at most `most` samples; at least 1 each.
@@ -36,10 +38,21 @@ def draw_subgrid(
     """Numbers of random samples along each axis, ascending; all of them where they are few."""
     drawn = []
     for count, batch in zip(counts, batch_counts(counts, most)):
-        everything = torch.arange(count)
-        if batch < count:
-            everything = torch.randperm(count, generator=generator)[:batch].sort().values
-        drawn.append(everything)
+        drawn.append(_draw(count, batch, generator))
+    return drawn
+
+
+def _draw(count: int, batch: int, generator: torch.Generator) -> Int64[Tensor, " m"]:
+    """A batch of the numbers below a count, each subset as likely as any, ascending."""
+    if batch == count:
+        return torch.arange(count)
+    if count < FEW * batch:
+        return torch.randperm(count, generator=generator)[:batch].sort().values
+    # A permutation of all would cost far more than the batch; what is drawn twice is drawn again.
+    drawn = torch.empty(0, dtype=torch.int64)
+    while len(drawn) < batch:
+        more = torch.randint(count, (batch - len(drawn),), generator=generator)
+        drawn = torch.cat([drawn, more]).unique()
     return drawn
 
 

@@ -35,6 +35,9 @@ from polyfield.fields.rotations import Rotations
 LEAST = 4  # vertices of a factor that is coarse at first
 WIDTHS = (16, 8, 4, 2, 1)  # features of a part: as wide as a vector register
 TIME_RESOLUTION = 64  # of K-Planes, where nobody says
+# Weights of K-Planes' penalties in space and time: each moment is seen by few photos, often by one,
+# and nothing else ties moments to each other. The paper's 1e-2 and 1e-4 of sums over nine planes.
+TIED = {"time_smooth": 9e-2, "still": 9e-4}
 FEATURE = 0.1  # deviation of a feature at first, where contractions make it
 Axes = tuple[int, ...]
 
@@ -128,6 +131,7 @@ class KPlanes(FactoredGrid):
         channels: features of all levels and transforms together.
         time_resolution: vertices along the fourth coordinate, at every level; None: 64.
         transforms: t; reach: see `Rotations`.
+        time_smooth, still: see `FactoredGrid`; None: `TIED` with time, else 0.
         in_dim: coordinates, 2 to 4. Planes of space begin in [0.1, 0.5], those with time at 1, so
             that a scene that stands still is where learning starts.
         more: see `FactoredGrid`.
@@ -140,6 +144,8 @@ class KPlanes(FactoredGrid):
         time_resolution: int | None = None,
         transforms: int = 0,
         reach: float = 1.0,
+        time_smooth: float | None = None,
+        still: float | None = None,
         in_dim: int = 3,
         generator: torch.Generator | None = None,
         **more: Any,
@@ -159,7 +165,12 @@ class KPlanes(FactoredGrid):
                 return torch.ones(shape)
             return torch.empty(shape).uniform_(0.1, 0.5, generator=generator)
 
-        super().__init__(**composed, initial=initial, **more)
+        asked = {"time_smooth": time_smooth, "still": still}
+        usual = TIED if in_dim == 4 else dict.fromkeys(asked, 0.0)
+        weights: dict[str, Any] = {
+            name: usual[name] if weight is None else weight for name, weight in asked.items()
+        }
+        super().__init__(**composed, initial=initial, **weights, **more)
 
 
 class TriPlane(FactoredGrid):

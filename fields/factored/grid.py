@@ -37,6 +37,8 @@ class FactoredGrid(Backbone):
         coarse: share of the full resolution to begin with.
         upsample: shares of the training at which resolution rises, evenly in its logarithm.
         tv, l1, sparsity, ortho: weights of the penalties, see `penalties`.
+        l1_first, l1_until: another weight in the place of `l1`, and the share of the training until
+            which it is that.
         time_smooth, still: weights of the penalties of factors that hold time, for fields of four
             coordinates, the last of which is time.
         density_parts: parts that alone the density needs, where it is their sum.
@@ -57,6 +59,8 @@ class FactoredGrid(Backbone):
         upsample: Sequence[float] = (),
         tv: float = 0.0,
         l1: float = 0.0,
+        l1_first: float = 0.0,
+        l1_until: float = 0.0,
         sparsity: float = 0.0,
         time_smooth: float = 0.0,
         still: float = 0.0,
@@ -84,12 +88,16 @@ class FactoredGrid(Backbone):
         self.layout, self.density_parts = made, density_parts
         self.weights = {"tv": tv, "l1": l1, "sparsity": sparsity, "ortho": ortho}
         self.weights.update(time_smooth=time_smooth, still=still)
-        for name, weight in self.weights.items():
+        self._l1 = (l1_first, l1_until, l1)
+        if not 0 <= l1_until <= 1:
+            raise InputError(field="field.l1_until", found=l1_until, expected="0 to 1")
+        for name, weight in {**self.weights, "l1_first": l1_first}.items():
             if weight < 0:
                 raise InputError(field=f"field.{name}", found=weight, expected="0 or more")
             if weight and name in ("time_smooth", "still") and in_dim < 4:
                 expected = "0, or data with times"
                 raise InputError(field=f"field.{name}", found=weight, expected=expected)
+        self._weigh(progress=0.0)
         values = [
             initial((place.factor.vertices, place.width), place.factor, generator).reshape(-1)
             for place in made.places
@@ -141,6 +149,7 @@ class FactoredGrid(Backbone):
 
     def grow(self, step: int, progress: float) -> list[Replacement]:
         """Fold what the rotations have learned; raise the resolution when due."""
+        self._weigh(progress)
         if self.rotations is not None:
             self.rotations.fold()
             rate, _, end = self._rotation_rate
@@ -149,6 +158,10 @@ class FactoredGrid(Backbone):
         if not self._rising.rises(progress):
             return []
         return [self._laid_out_anew()]
+
+    def _weigh(self, progress: float) -> None:
+        first, until, rest = self._l1
+        self.weights["l1"] = first if progress < until else rest
 
     @property
     def cells(self) -> Sequence[int]:
@@ -227,7 +240,7 @@ class FactoredGrid(Backbone):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The grid, and the rotations with a rate of their own."""
         # A penalty moves entries that no point has met.
-        met = not any(self.weights.values())
+        met = not any((*self.weights.values(), *self._l1))
         groups: list[dict[str, Any]] = [
             {"params": [self.table], "name": "grid", "lr_scale": 1.0, "sparse": met}
         ]

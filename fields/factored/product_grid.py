@@ -25,17 +25,31 @@ from torch import Tensor
 def products_on_grid(
     lines: Sequence[Float[Tensor, "n P F"]], mix: Float[Tensor, "c k"]
 ) -> Float[Tensor, "*n k"]:
-    """Products of lines (CP) at all combinations of their coordinates, mapped by `mix`."""
+    """Products of lines (CP) at all combinations of their coordinates, mapped by `mix`.
+
+    Some of the first axes are multiplied on the left, the others on the right: as many as need the
+    fewest numbers, of which the left has k to each of the right.
+    """
     flat = [line.flatten(1) for line in lines]
     if len(flat) == 1:
         return flat[0] @ mix
     counts = [len(line) for line in flat]
-    right = flat[-1]
-    for line in reversed(flat[1:-1]):
-        right = (line[:, None, :] * right).flatten(0, 1)
-    left = mix.T[:, None, :] * flat[0]  # [k, n_1, c]
-    grid = left.flatten(0, 1) @ right.T
+
+    def numbers(axes: int) -> int:
+        return mix.shape[1] * math.prod(counts[:axes]) + math.prod(counts[axes:])
+
+    first = min(range(1, len(flat)), key=numbers)
+    left = mix.T[:, None, :] * _multiplied(flat[:first])  # [k, n_1 n_2 ..., c]
+    grid = left.flatten(0, 1) @ _multiplied(flat[first:]).T
     return grid.view(-1, *counts).movedim(0, -1)
+
+
+def _multiplied(lines: Sequence[Float[Tensor, "n c"]]) -> Float[Tensor, "m c"]:
+    """Products of lines at all combinations of their coordinates, the last varying fastest."""
+    product = lines[0]
+    for line in lines[1:]:
+        product = (product[:, None, :] * line).flatten(0, 1)
+    return product
 
 
 def trains_on_grid(

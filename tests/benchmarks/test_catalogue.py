@@ -9,7 +9,9 @@ import re
 
 import pytest
 
+from polyfield.benchmarks import catalogue
 from polyfield.benchmarks.catalogue import BUDGETS, SUITES, cells
+from polyfield.benchmarks.factored_sections import SIZED
 from polyfield.benchmarks.targets import EQUAL_STEPS, LEGO_MINUTE, TENSORF, targets
 from polyfield.commands.schema import configuration
 
@@ -39,6 +41,36 @@ def test_a_larger_budget_has_the_cells_of_the_smaller_and_more() -> None:
     assert sizes == sorted(set(sizes))
     default, full = ({cell.name for cell in cells("all", budget)} for budget in BUDGETS[1:])
     assert default <= full
+
+
+def test_a_quick_look_is_quick() -> None:
+    """Trainings of a minute in all; its other cells repeat milliseconds."""
+    trained = 0.0
+    for cell in cells("all", "quick"):
+        assert "steps" not in cell.settings
+        times = len(cell.settings.get("contenders", [None]))
+        trained += times * cell.settings.get("seconds", 0.0)
+    assert trained < 60
+
+
+def test_each_field_has_three_sizes() -> None:
+    names = [cell.name for cell in cells("factored", "full") if cell.name.startswith("size-")]
+    for field in SIZED:
+        assert sum(name.startswith(f"size-lego_200-{field}-") for name in names) == 3
+
+
+def test_the_times_that_are_promised_are_those_of_the_cells() -> None:
+    """Minutes of trainings by the clock, and thousands of steps of the others, to a fifth."""
+    assert catalogue.__doc__
+    for budget, minutes, thousands in (("default", 25, 130), ("full", 120, 450)):
+        seconds, steps = 0.0, 0
+        for cell in cells("all", budget):
+            found = cell.settings
+            seconds += len(found.get("contenders", [None])) * found.get("seconds", 0.0)
+            steps += len(found.get("turns", [None])) * found.get("steps", 0)
+        assert seconds / 60 == pytest.approx(minutes, rel=0.2)
+        assert steps / 1000 == pytest.approx(thousands, rel=0.2)
+        assert f"{thousands},000 steps" in catalogue.__doc__
 
 
 def test_trainings_are_of_configurations_that_exist() -> None:

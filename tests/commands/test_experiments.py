@@ -20,24 +20,26 @@ SMALL = ("data=procedural", "dataset.downscale=8")
 
 
 @cache
-def scene() -> Any:
-    return load_data(configuration(*SMALL))
+def scene(moving: bool = False) -> Any:
+    return load_data(configuration(*SMALL, f"dataset.moving={moving}"))
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_an_experiment_makes_a_task(name: str) -> None:
     config = configuration(*SMALL, f"experiment={name}")
+    data = scene(moving="dnerf" in name)
     if config["trainer"]["bottleneck"]:
-        build_task(weakened(config), scene())
+        build_task(weakened(config), data)
         config = kept(config)
-    task = build_task(config, scene())
+    task = build_task(config, data)
     assert task.parameter_groups()
 
 
 def test_papers_have_a_size_for_cpus() -> None:
     names = {name for name in choices("experiment") if name not in ("demo", "nerf")}
     large = {name for name in names if not name.endswith("_cpu")}
-    assert large == {"tensorf_vm", "tensorf_cp", "kplanes", "tilted_vm", "tilted_kplanes"}
+    tilted = {"tilted_vm", "tilted_kplanes"}
+    assert large == {"tensorf_vm", "tensorf_cp", "kplanes", "kplanes_dnerf", *tilted}
     assert names == large | {f"{name}_cpu" for name in large}
 
 
@@ -46,6 +48,37 @@ def test_tensorfs_vm_has_the_size_of_the_paper() -> None:
     field = task.renderer.field.backbone
     assert [n + 1 for n in field.cells] == [128] * 3
     assert field.table.numel() == 192 * (128**2 + 128)
+
+
+@pytest.mark.parametrize("name", ["kplanes", "kplanes_cpu"])
+def test_kplanes_has_the_total_variation_of_its_code(name: str) -> None:
+    """1e-4 of the sum over planes, each counted twice, of twice the means along both axes."""
+    field = configuration(f"experiment={name}")["field"]
+    terms = 3 * len(field["resolution"]) * 2
+    assert field["tv"] == pytest.approx(1e-4 * 2 * 2 * terms)
+
+
+@pytest.mark.parametrize("name", ["kplanes_dnerf", "kplanes_dnerf_cpu"])
+def test_kplanes_of_scenes_that_move_has_the_penalties_of_its_code(name: str) -> None:
+    """1e-2 and 1e-4 of the sums over planes with time; total variation as above, these once."""
+    field = configuration(f"experiment={name}")["field"]
+    planes = 3 * len(field["resolution"])
+    assert (field["time_smooth"], field["still"]) == pytest.approx((1e-2 * planes, 1e-4 * planes))
+    assert field["tv"] == pytest.approx(1e-4 * 2 * (2 + 1) * planes * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "masked"), [("tensorf_vm", 2000 / 30000), ("tensorf_vm_cpu", 2 / 15)]
+)
+def test_tensorfs_vm_is_kept_small_more_firmly_until_its_first_mask(
+    name: str, masked: float
+) -> None:
+    """8e-5 and 4e-5 of the mean of each of its six factors."""
+    config = configuration(f"experiment={name}")
+    field = config["field"]
+    assert field["l1_until"] == pytest.approx(masked, abs=1e-4)
+    assert field["l1_until"] == config["task"]["crop"]
+    assert (field["l1_first"], field["l1"]) == pytest.approx((6 * 8e-5, 6 * 4e-5))
 
 
 def test_tensorfs_schedule_from_photos_to_scores(

@@ -9,6 +9,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.fields import CP, TT, VM, FactoredGrid, KPlanes, TriPlane, Tucker
+from polyfield.fields.factored.families import TIED
 
 FAMILIES: list[tuple[Any, dict[str, Any]]] = [
     (CP, {"density": 4, "color": 8}),
@@ -76,6 +77,20 @@ def test_time_may_have_a_resolution_of_its_own(family: Any, arguments: dict[str,
         assert place.factor.counts == tuple(5 if axis == 3 else 8 for axis in place.factor.axes)
 
 
+def test_the_magnitude_has_another_weight_at_first() -> None:
+    grid = VM(resolution=4, density=3, color=3, l1=1.0, l1_first=2.0, l1_until=0.4)
+    rest = VM(resolution=4, density=3, color=3, l1=1.0)
+    rest.table.data.copy_(grid.table.data)
+    for step, (progress, times) in enumerate([(0.0, 2), (0.39, 2), (0.4, 1), (1.0, 1)]):
+        grid.grow(step, progress)
+        torch.testing.assert_close(grid.regularization(), times * rest.regularization())
+    for settings in ({"l1_first": 1.0}, {"l1": 1.0}):  # moves entries that no point has met
+        (group,) = VM(4, 3, 3, l1_until=0.4, **settings).parameter_groups()
+        assert not group["sparse"]
+    with pytest.raises(InputError, match=r"field\.l1_until"):
+        VM(4, 3, 3, l1_until=1.5)
+
+
 def test_what_has_no_plane_of_space_and_time_cannot_be_held_still() -> None:
     with pytest.raises(InputError, match=r"field\.still"):
         CP(resolution=4, in_dim=4, still=1.0).regularization()
@@ -141,7 +156,7 @@ def test_penalties_are_those_of_their_definitions() -> None:
 
 def test_penalties_of_time_are_those_of_their_definitions() -> None:
     """Planes that rise evenly with time are smooth; parabolas are rough; all at 1 stand still."""
-    smooth = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=3.0)
+    smooth = KPlanes((4,), 2, in_dim=4, time_resolution=5, still=0, time_smooth=3.0)
     assert float(smooth.regularization().detach()) == 0.0
     time = torch.arange(5.0)
     for shape, roughness in ((1 + time, 0.0), (time.square(), 3.0 * 2**2)):
@@ -150,7 +165,7 @@ def test_penalties_of_time_are_those_of_their_definitions() -> None:
                 if 3 in place.factor.axes:
                     place.view(smooth.table).copy_(shape.view(5, 1, 1).expand(5, 4, 2))
         assert float(smooth.regularization().detach()) == pytest.approx(roughness)
-    still = KPlanes((4,), 2, in_dim=4, time_resolution=5, still=0.5)
+    still = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=0, still=0.5)
     assert float(still.regularization().detach()) == 0.0
     with torch.no_grad():
         still.table.fill_(-2.0)
@@ -159,6 +174,15 @@ def test_penalties_of_time_are_those_of_their_definitions() -> None:
     for place in still.layout.places:
         gradient = place.view(still.table.grad)  # type: ignore[arg-type]
         assert bool(gradient.any()) == (3 in place.factor.axes)
+
+
+def test_moments_are_tied_to_each_other_unless_asked_otherwise() -> None:
+    """In space and time K-Planes' penalties have weights by default; in space alone none has."""
+    assert not any(KPlanes((4,), 2).weights.values())
+    tied = KPlanes((4,), 2, in_dim=4, time_resolution=5)
+    assert {name for name, weight in tied.weights.items() if weight} == set(TIED)
+    free = KPlanes((4,), 2, in_dim=4, time_resolution=5, time_smooth=0, still=0)
+    assert not any(free.weights.values())
 
 
 def test_lines_at_right_angles_cost_no_ortho() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from polyfield.errors import InputError
 from polyfield.fields import FInr, RadianceDecoder, SignalDecoder, SignalField
@@ -23,6 +24,20 @@ def finr(reduction: Any = "cp", d: int = 3, **settings: Any) -> FInr:
     usual = {"first_omega": 30.0, "hidden": [9, 9], "max_resolution": VERTICES, "in_dim": d}
     generator = torch.Generator().manual_seed(0)
     return FInr(reduction, generator=generator, **{**size, **usual, **settings}).double()
+
+
+class LargestTensor(TorchDispatchMode):
+    """Inside, `numbers` is the size of the largest tensor that was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.numbers = max(self.numbers, made.numel())
+        return made
 
 
 def somewhere(n: int, d: int) -> Tensor:
@@ -82,6 +97,15 @@ def test_a_grid_costs_as_many_evaluations_as_it_has_coordinates() -> None:
         network.register_forward_hook(lambda module, inputs, out: seen.append(len(inputs[0])))
     field.on_grid(axes_of([20, 30, 10]), torch.eye(12, dtype=torch.float64))
     assert seen == [20, 30, 10]
+
+
+@pytest.mark.parametrize("reduction", ["cp", "tt", "tucker"])
+def test_a_slab_takes_the_memory_of_a_slab(reduction: str) -> None:
+    """Whatever lies along the other axes: no number is made for each of their combinations."""
+    field = finr(reduction)
+    with LargestTensor() as largest:
+        values = field.on_grid(axes_of([1, 60, 90]), somewhere(field.out_dim, 3))
+    assert largest.numbers <= 1.1 * values.numel()
 
 
 def test_the_reductions_are_those_of_their_definitions() -> None:

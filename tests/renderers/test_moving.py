@@ -107,25 +107,84 @@ class Crossing(Backbone):
         return torch.cat([raw[:, None], x.new_zeros(len(x), 3)], dim=-1)
 
 
-def crossing() -> VolumeRenderer:
+def crossing(R: int = 16) -> VolumeRenderer:
     domain = Domain(CUBE)
     decoder = RadianceDecoder(4, None, color="sh", sh_degree=0, activation="softplus")
     field = RadianceField(domain, Crossing(), decoder)
-    occupancy = OccupancyGrid(domain, resolution=16, warmup=64, every=1)
+    occupancy = OccupancyGrid(domain, resolution=R, warmup=64, every=1)
     return VolumeRenderer(field, occupancy, step=0.02, far=10.0)
 
 
 @pytest.mark.parametrize("steps", [48, 300])
 def test_occupancy_is_the_union_over_time(steps: int) -> None:
-    """All along the way of the ball, and nowhere else, in warm-up and long after."""
+    """All along the way of the ball and a cell around it, in warm-up and long after."""
     renderer = crossing()
     generator = torch.Generator().manual_seed(0)
     for step in range(steps):
         renderer.update(step, generator)
     cube = renderer.occupancy.occupied.view(16, 16, 16).bool()
     assert cube[2:14, 7:9, 7:9].all()
-    assert not cube[:, :6].any()
-    assert not cube[:, :, 10:].any()
+    assert not cube[:, :5].any()
+    assert not cube[:, :, 11:].any()
+
+
+def rod_and_wire(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether points are in a thin rod that stands askew, and in a thin wire that crosses the box.
+
+    The wire lies along y and crosses along x within the whole of the time: a point of its way is
+    in it for a hundredth of that.
+    """
+    along = (x[:, 2] / 0.7).clamp(-1, 1)
+    middle = torch.stack([-0.4 + 0.1 * along, 0.3 + 0.05 * along, 0.7 * along], dim=-1)
+    rod = torch.linalg.vector_norm(x - middle, dim=-1) < 0.015
+    across = torch.stack([x[:, 0] + 0.9 - 1.8 * t, x[:, 2] - 0.5], dim=-1)
+    wire = (torch.linalg.vector_norm(across, dim=-1) < 0.01) & (x[:, 1].abs() < 0.8)
+    return rod, wire
+
+
+def shares(R: int, moments: int = 400) -> tuple[Tensor, Tensor]:
+    """[R^3] the space and time of each cell that rod and wire take up, by random points."""
+    generator, cells = torch.Generator().manual_seed(1), torch.arange(R**3)
+    corner = torch.stack([cells // R**2, cells // R % R, cells % R], dim=-1)
+    rod, wire = torch.zeros(R**3), torch.zeros(R**3)
+    for moment in range(moments):
+        x = (corner + torch.rand(R**3, 3, generator=generator)) / R * 2 - 1
+        t = torch.full((R**3,), (moment + 0.5) / moments)
+        for share, inside in zip((rod, wire), rod_and_wire(x, t)):
+            share += inside / moments
+    return rod, wire
+
+
+def test_of_a_scene_that_moves_the_cells_around_occupied_ones_are_occupied() -> None:
+    still, moving = (OccupancyGrid(Domain(CUBE), resolution=16) for _ in range(2))
+    moving.moving = True
+    some = torch.randint(16**3, (20,), generator=torch.Generator().manual_seed(0))
+    for grid in (still, moving):
+        grid.values[torch.cat([some, torch.tensor([0, 16**3 - 1])])] = 50.0
+        grid.refresh()
+    cube = still.occupied.view(1, 1, 16, 16, 16).float()
+    expected = torch.nn.functional.max_pool3d(cube, 3, stride=1, padding=1)
+    assert torch.equal(moving.occupied, expected.flatten().to(torch.uint8))
+    assert 18 < still.occupied.sum() <= 22
+
+
+def test_occupancy_keeps_what_is_thin_or_fast() -> None:
+    """Nearly all of their space and time is in occupied cells, at any step after the warm-up."""
+    renderer = crossing(R=32)
+    generator = torch.Generator().manual_seed(0)
+
+    def density(x: Tensor, times: Tensor) -> Tensor:
+        return 60.0 * torch.stack(rod_and_wire(x, times)).any(dim=0)
+
+    renderer.field.density = density  # type: ignore[method-assign, assignment]
+    rod, wire = shares(32)
+    for step in range(160):
+        renderer.update(step, generator)
+        if step > 64 and step % 8 == 0:
+            occupied = renderer.occupancy.occupied.bool()
+            for share in (rod, wire):
+                assert float(share[occupied].sum() / share.sum()) > 0.99
+    assert renderer.occupancy.fraction < 0.12
 
 
 def test_normals_and_pictures_are_of_their_moment() -> None:

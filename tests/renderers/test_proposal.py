@@ -328,6 +328,25 @@ def test_the_command_line_can_ask_for_it() -> None:
     assert result.n_samples == 64 * 8
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], 6),
+        (["field.time_resolution=4"], 4),
+        (["field.time_resolution=4", "renderer.time_resolution=9"], 9),
+    ],
+)
+def test_proposals_see_time_as_finely_as_the_field(words: list[str], expected: int) -> None:
+    """By default with half as many vertices as there are photos."""
+    scene = procedural_scene(n_train=12, n_test=1, size=16, moving=True)
+    settings = ["renderer=proposal", "renderer.proposals=[16,32]", "field.log2_entries=8"]
+    task = build_task(configuration("data=procedural", *settings, *words), scene)
+    for proposal in task.module["renderer"].proposals:
+        assert isinstance(proposal.backbone, HashGrid)
+        scales = proposal.backbone.kernels.floats.reshape(-1, 5)
+        assert scales[:, 3] == pytest.approx(expected - 1.0)
+
+
 def scene_colors(batch: Rays) -> tuple[Tensor, Tensor]:
     """A ball of radius 0.4 in the middle of striped surroundings 12 away: colours, distances."""
     along = -(batch.origins * batch.directions).sum(dim=-1)

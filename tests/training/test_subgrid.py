@@ -69,6 +69,24 @@ def test_every_sample_is_drawn_as_often_as_another() -> None:
     assert float(times.std() / times.mean()) < 0.1
 
 
+def test_each_of_many_samples_is_drawn_as_often_as_another() -> None:
+    generator, times = torch.Generator().manual_seed(0), torch.zeros(200)
+    for _ in range(4000):
+        (drawn,) = draw_subgrid([200], 20, generator)
+        assert len(drawn) == 20
+        assert (drawn.diff() > 0).all()
+        times[drawn] += 1
+    assert float(times.std() / times.mean()) < 0.1
+
+
+def test_few_of_many_are_drawn_without_putting_all_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "randperm", None)
+    (drawn,) = draw_subgrid([1 << 40], 1000, torch.Generator().manual_seed(0))
+    assert len(drawn.unique()) == 1000
+
+
 def test_slabs_are_all_of_the_first_axis_once() -> None:
     for most in (1, 7, 30, 10**6):
         parts = list(slabs((10, 3), most))
@@ -82,6 +100,7 @@ def test_the_loss_is_of_all_samples_that_count(loss: Any, choice: dict[str, Any]
     """A sub-grid that is the whole grid, against each sample on its own."""
     grid = waves()
     task = GridTask(field_of(), grid, loss=loss, **choice)
+    grid = task.truth
     assert task.by_axes
     result = task.loss(0, 0.0, torch.Generator())
     index = torch.arange(grid.size)
