@@ -12,7 +12,7 @@ from numba import prange
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.kernels.blocks import block, specialise
+from polyfield.kernels.blocks import leaf, specialise
 from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
 
@@ -57,13 +57,12 @@ def harmonics_of(x, y, z, degree, out):  # type: ignore[no-untyped-def]
             out[24] = 0.6258357354491761 * (xx * (xx - 3 * yy) - yy * (3 * xx - yy))
 
 
-_harmonics_block = block(harmonics_of)
+_harmonics_block = leaf(harmonics_of)
 
 
 def _template(directions, degree, out):  # type: ignore[no-untyped-def]
     for i in prange(directions.shape[0]):
-        row = directions[i]
-        _harmonics_block(row[0], row[1], row[2], degree, out[i])
+        _harmonics_block(directions[i, 0], directions[i, 1], directions[i, 2], degree, out[i])
 
 
 def spherical_harmonics_reference(

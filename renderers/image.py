@@ -85,7 +85,7 @@ def render_image(
         for name, values in columns.items():
             if name not in picture:
                 picture[name] = values.new_empty(len(rays), *values.shape[1:])
-            picture[name][order[start : start + chunk]] = values
+            picture[name].index_copy_(0, order[start : start + chunk], values)
     whole = {
         name: values.view(height, width, *values.shape[1:]) for name, values in picture.items()
     }
