@@ -235,10 +235,11 @@ def render_forward(  # type: ignore[no-untyped-def]
                         grid, march, distances, origins, directions, ray, last, axis
                     )
                 passed = zero
-                if clear > zero and march[CONE] == zero:
+                if clear > zero:
                     met = clear / along(axis, directions, ray)
                     if met >= stop:
                         continue
+                    # Growing steps are not counted: of those, only rays that meet nothing go.
                     passed = max(math.floor((met - start) / march[STEP]) - one, zero)
                 if start < stop:
                     span[i, 0] = start + jitter[ray] * max(march[STEP], march[CONE] * start)

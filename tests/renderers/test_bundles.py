@@ -61,6 +61,20 @@ def test_the_picture_is_the_same_to_the_last_bit(
         assert samples == seen[0][1]
 
 
+def test_growing_steps_are_the_same(
+    make_renderer: Callable[..., VolumeRenderer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lattice depends on where a ray begins: only rays that meet nothing may be left out."""
+    renderer = make_renderer("hash", "trunk_sh", occupancy=0.01, step=0.02, cone=0.02)
+    cameras = camera(Model.PINHOLE, [0.0, 0.0, -4.0], 0.3)
+    seen = []
+    for bundle in (0, 16):
+        monkeypatch.setattr(volume, "BUNDLE", bundle)
+        seen.append(renderer.image(cameras, 0).rgb)
+    assert float(seen[0].sum()) > 0
+    torch.testing.assert_close(seen[1], seen[0], rtol=0, atol=0)
+
+
 def _starts(grid, march, distances, origins, directions, axis, out):  # type: ignore[no-untyped-def]
     out[0] = bundle_start(grid, march, distances, origins, directions, 0, len(origins), axis)
 
