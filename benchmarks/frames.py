@@ -26,6 +26,7 @@ def measure(
         views: how many test views at most.
     """
     task = trained(data, words, seconds)
+    task.module.eval()
     scene = task.scene
     split = scene.splits["test"].tolist()
     chosen = split[:: max(len(split) // views, 1)][:views]

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
@@ -27,6 +28,20 @@ from polyfield.kernels.distances import cell_distances
 
 MARGIN = 1  # cells around what is occupied, when everything else is cut off
 LOOKS = 4  # of an update at a cell of a scene that moves
+
+
+class Cells(NamedTuple):
+    """What a ray needs to know of occupied cells.
+
+    Attributes:
+        resolution: R, cells an axis.
+        distances: see `kernels.distances`.
+        clip: the box around what is occupied, lower and upper corner, world.
+    """
+
+    resolution: int
+    distances: UInt8[Tensor, " c"]
+    clip: Float[Tensor, "2 3"]
 
 
 class OccupancyGrid(nn.Module):
@@ -161,11 +176,8 @@ class OccupancyGrid(nn.Module):
     def refresh(self) -> None:
         """Derive the binary grid, its distance field and the occupied box from the values."""
         positive = self.values.clamp(min=0)
-        mean = float(positive[self.reachable].mean())
-        threshold = self.threshold / self.steps
-        if math.isfinite(mean):
-            threshold = threshold.clamp(max=mean)
-        occupied = ~(positive <= threshold) & self.reachable  # no number: looked at, not hidden
+        # What is no number is looked at, not hidden.
+        occupied = ~(positive <= self.limits(self.steps)) & self.reachable
         if not bool(occupied.any()):  # never empty: keep the densest cells
             occupied = positive >= positive.max()
         R = self.resolution
@@ -173,14 +185,32 @@ class OccupancyGrid(nn.Module):
             occupied = _with_neighbours(occupied, R) & self.reachable
         self.occupied.copy_(occupied)
         self.distances.copy_(cell_distances(self.occupied, R))
-        if self.domain.kind == "box":
-            cube = occupied.view(R, R, R)
-            lower, upper = self.domain.bounds
-            for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
-                hit = cube.amax(dim=others).nonzero().flatten()
-                size = (upper[axis] - lower[axis]) / R
-                self.clip[0, axis] = lower[axis] + hit[0] * size
-                self.clip[1, axis] = lower[axis] + (hit[-1] + 1) * size
+        self.clip.copy_(self.clip_of(self.occupied, R))
+
+    def limits(self, steps: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The densities above which cells are occupied, where marching steps are that long."""
+        mean = float(self.values.clamp(min=0)[self.reachable].mean())
+        limits = self.threshold / steps
+        return limits.clamp(max=mean) if math.isfinite(mean) else limits
+
+    def clip_of(self, occupied: UInt8[Tensor, " c"], resolution: int) -> Float[Tensor, "2 3"]:
+        """The box around cells of the domain, world; all of it under a contraction."""
+        clip = self.clip.clone()
+        if self.domain.kind != "box":
+            return clip
+        cube = occupied.view(resolution, resolution, resolution)
+        lower, upper = self.domain.bounds
+        for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
+            hit = cube.amax(dim=others).nonzero().flatten()
+            size = (upper[axis] - lower[axis]) / resolution
+            clip[0, axis] = lower[axis] + hit[0] * size
+            clip[1, axis] = lower[axis] + (hit[-1] + 1) * size
+        return clip
+
+    @property
+    def cells(self) -> Cells:
+        """Where rays take samples."""
+        return Cells(self.resolution, self.distances, self.clip)
 
     @property
     def found(self) -> bool:

@@ -26,9 +26,10 @@ from polyfield.fields.field import RadianceField
 from polyfield.fields.resampling import Box
 from polyfield.kernels.volume import Geometry
 from polyfield.renderers.backend import Backend, check_backend, runs_fused
+from polyfield.renderers.halved import halved
 from polyfield.renderers.image import render_image
 from polyfield.renderers.normals import density_normals
-from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.occupancy import Cells, OccupancyGrid
 from polyfield.renderers.packed import render_packed
 from polyfield.renderers.render import Render
 
@@ -102,6 +103,7 @@ class VolumeRenderer(nn.Module):
         self._step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
         self.stop, self.faint = stop, faint
         self.gradient_near, self.backend = gradient_near, backend
+        self._halved: Cells | None = None
 
     @property
     def step(self) -> float:
@@ -118,20 +120,40 @@ class VolumeRenderer(nn.Module):
         """Whether batches run as one fused operation."""
         return runs_fused(self.backend, self.field)
 
-    def geometry(self, dtype: np.dtype, share: float = 1.0, step: float | None = None) -> Geometry:
+    def train(self, mode: bool = True) -> VolumeRenderer:
+        """As every module; evaluation looks at the field anew, once."""
+        self._halved = None
+        return super().train(mode)
+
+    def _picture_cells(self) -> Cells:
+        """Where pictures take samples: while evaluating, what stands still is looked at closely."""
+        if self.training or self.field.moves:
+            return self.occupancy.cells
+        if self._halved is None:
+            self._halved = halved(self.occupancy, self.field.density, self.step_size)
+        return self._halved
+
+    def geometry(
+        self,
+        dtype: np.dtype,
+        share: float = 1.0,
+        step: float | None = None,
+        cells: Cells | None = None,
+    ) -> Geometry:
         """Where samples are taken, as the kernels read it.
 
         Args:
             share: of the training's steps.
             step: of training, world units; the present one by default.
+            cells: that are occupied; training's by default.
         """
-        grid, domain = self.occupancy, self.field.domain
+        cells, domain = self.occupancy.cells if cells is None else cells, self.field.domain
         lower, upper = domain.bounds.double().numpy()
-        clip = grid.clip.double().numpy().ravel()
+        clip = cells.clip.double().numpy().ravel()
         step, cone = share * (self.step if step is None else step), share * self.cone
         steps = [self.near, self.far, step, cone, 1e9 if cone else step]
         march = np.concatenate([lower, 1 / (upper - lower), clip, steps]).astype(dtype)
-        return Geometry(np.array([domain.code, grid.resolution]), march, grid.distances.numpy())
+        return Geometry(np.array([domain.code, cells.resolution]), march, cells.distances.numpy())
 
     def forward(
         self,
@@ -157,12 +179,14 @@ class VolumeRenderer(nn.Module):
         ray_features = self.field.decoder.ray_features(directions, appearance)
         times = self.field.times(rays.times)
         times = None if times is None else times.to(dtype)
-        share = self.fine if generator is None else 1.0
-        geometry = self.geometry(jitter.numpy().dtype, share)
+        number = jitter.numpy().dtype
+        if generator is None:
+            geometry = self.geometry(number, self.fine, cells=self._picture_cells())
+        else:
+            geometry = self.geometry(number)
         if self.fused:
             kernels = self.field.kernels
             assert kernels is not None
-            number = jitter.numpy().dtype.type
             decoder = self.field.decoder
             settings = [self.stop, decoder.shift, self.gradient_near, decoder.scale, self.faint]
             out, n_samples = kernels(
@@ -236,6 +260,7 @@ class VolumeRenderer(nn.Module):
         """
         replaced = self.field.crop(box)
         self.occupancy.crop(box, self.step_size)
+        self._halved = None
         return replaced
 
     def image(

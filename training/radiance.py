@@ -326,7 +326,12 @@ class RadianceTask:
         Returns:
             What `evaluation.score` gives, and "split", "background" and "protocol".
         """
-        result = score(self.views(split, limit), out, lpips=self.lpips)
+        training = self.module.training
+        self.module.eval()
+        try:
+            result = score(self.views(split, limit), out, lpips=self.lpips)
+        finally:
+            self.module.train(training)
         color = "white" if self.scene.background == "random" else self.scene.background
         result.update(split=split, background=color, protocol=self._protocol(split, limit))
         return result

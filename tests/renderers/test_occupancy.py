@@ -12,7 +12,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.fields import Domain
 from polyfield.kernels.distances import cell_distances_reference
-from polyfield.renderers import OccupancyGrid
+from polyfield.renderers import OccupancyGrid, halved
 
 BOUNDS = torch.tensor([[-1.0, -0.75, -1.25], [1.125, 0.875, 1.0]])
 CENTRE, RADIUS, SIZE = torch.tensor([0.1, 0.0, -0.2]), 0.45, 16
@@ -259,3 +259,48 @@ def test_a_crop_keeps_what_is_occupied_where_it_is() -> None:
 def test_nothing_found_is_told_from_something() -> None:
     assert run(grid_of()).found
     assert not run(grid_of(), constant(0.1)).found
+
+
+def points_of(cells: Tensor, resolution: int) -> Tensor:
+    """The numbers of cells along the three axes, [n, 3]."""
+    return torch.stack(
+        [cells // resolution**2, cells // resolution % resolution, cells % resolution], -1
+    )
+
+
+@pytest.mark.parametrize("kind", ["box", "contract_l2", "contract_linf"])
+def test_halves_that_hold_something_stay(kind: Any) -> None:
+    grid = run(grid_of(kind))
+    fine = halved.halved(grid, sphere, constant(0.02))
+    twice = OccupancyGrid(Domain(grid.domain.bounds, kind), resolution=2 * grid.resolution)
+    within, touching = corners(twice, sphere)
+    parent = points_of(torch.arange(len(within)), twice.resolution) // 2
+    r = grid.resolution
+    looked_at = grid.occupied.bool()[(parent[:, 0] * r + parent[:, 1]) * r + parent[:, 2]]
+    kept = fine.distances == 0
+    assert fine.resolution == 2 * r
+    assert within.sum() > 20
+    assert kept[within & looked_at].all()
+    assert not kept[~touching].any()
+    assert kept.sum() < 8 * grid.occupied.sum()
+    if kind == "box":
+        assert (fine.clip[0] >= grid.clip[0]).all()
+        assert (fine.clip[1] <= grid.clip[1]).all()
+        assert (fine.clip[1] - fine.clip[0]).max() < 1.1
+
+
+def test_the_grids_own_cells_stay_where_looking_costs_too_much(monkeypatch: Any) -> None:
+    grid = run(grid_of())
+    monkeypatch.setattr(halved, "MOST", int(grid.occupied.sum()) * (2 * halved.LOOKS) ** 3 - 1)
+    assert halved.halved(grid, sphere, constant(0.02)) == grid.cells
+
+
+def test_a_field_that_lost_everything_keeps_the_grids_cells() -> None:
+    grid = run(grid_of())
+    assert halved.halved(grid, constant(0.0), constant(0.02)) == grid.cells
+
+
+def test_densities_that_are_no_number_are_looked_at() -> None:
+    grid = run(grid_of())
+    fine = halved.halved(grid, constant(float("nan")), constant(0.02))
+    assert int((fine.distances == 0).sum()) == 8 * int(grid.occupied.sum())

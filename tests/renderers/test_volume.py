@@ -284,3 +284,39 @@ def test_pictures_take_finer_steps_than_training(make_renderer: Any, make_rays: 
 def test_a_share_of_a_step_is_one(fine: float, make_renderer: Any) -> None:
     with pytest.raises(InputError, match=r"renderer\.fine"):
         make_renderer(fine=fine)
+
+
+def marched(renderer: VolumeRenderer) -> tuple[Tensor, int]:
+    picture = renderer.image(one_camera(40, 30), 0, torch.ones(3))
+    return picture.rgb, picture.extras["n_samples"]
+
+
+def test_pictures_of_what_stands_still_take_fewer_samples() -> None:
+    renderer = analytic(ball, stop=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(0, 64, 16):
+        renderer.update(step, generator)
+    coarse, many = marched(renderer)
+    fine, few = marched(renderer.eval())
+    assert few < 0.9 * many
+    torch.testing.assert_close(fine, coarse, atol=2e-3, rtol=0)
+    again, as_many = marched(renderer.train())
+    assert as_many == many
+    assert torch.equal(again, coarse)
+
+
+def test_evaluating_again_looks_again() -> None:
+    renderer = analytic(ball, stop=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(0, 64, 16):
+        renderer.update(step, generator)
+    before, _ = marched(renderer.eval())
+    backbone: Any = renderer.field.backbone
+    backbone.raw = lambda x: ball(x) - 8000.0  # a smaller ball
+    renderer.eval()
+    smaller, _ = marched(renderer)
+    backbone.raw = ball
+    stale, _ = marched(renderer)
+    assert not torch.equal(stale, before)
+    assert torch.equal(marched(renderer.eval())[0], before)
+    assert (smaller < 0.9).float().mean() < (before < 0.9).float().mean()

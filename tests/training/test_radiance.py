@@ -101,6 +101,21 @@ def test_some_views_are_spread_evenly(ball: Any) -> None:
         task.evaluate("test", None, 0)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_views_are_scored_in_evaluation_mode(
+    ball: Any, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = RadianceTask(ball.Ball(), ball.ball_scene("white"))
+    task.module.train(training)
+    seen, image = [], task.renderer.image
+    record = lambda *a, **k: (seen.append(task.module.training), image(*a, **k))[1]  # noqa: E731
+    monkeypatch.setattr(task.renderer, "image", record)
+    task.evaluate()
+    assert seen
+    assert not any(seen)
+    assert task.module.training == training
+
+
 def test_masked_pixels_are_neither_learned_nor_scored(tmp_path: Path, ball: Any) -> None:
     scene = ball.ball_scene("none")
     spoiled = np.stack([scene.images[i] for i in range(12)])
