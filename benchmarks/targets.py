@@ -69,9 +69,11 @@ def targets(book: Book) -> Iterator[Target]:
         )
     yield Target("peak memory, fox", "train-fox-hash-300s", _memory, 1.2, "GB", False, 2)
     yield Target("polyfield --help", "help", lambda v: v["seconds"]["median"], 1, "s", False, 2)
-    first = "first-step-lego_200"
-    yield Target("first step, warm", first, lambda v: v["warm"]["median"], 10, "s", False)
-    yield Target("first step, cold", first, lambda v: v["cold"], 40, "s", False)
+    for scene in ("lego_200", "fox"):
+        first = f"first-step-{scene}"
+        text = f"first step, {scene}"
+        yield Target(f"{text}, warm", first, lambda v: v["warm"]["median"], 10, "s", False)
+        yield Target(f"{text}, cold", first, lambda v: v["cold"], 40, "s", False)
     yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
     yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
     yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)

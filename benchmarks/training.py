@@ -17,6 +17,7 @@ from polyfield.commands.schema import configuration
 from polyfield.datasets.load import load_scene
 from polyfield.training import metrics
 from polyfield.training.assembly import build_trainer
+from polyfield.training.evaluation import evaluating
 from polyfield.training.preparation import prepared_task
 from polyfield.training.progress import most_memory
 from polyfield.training.radiance import RadianceTask
@@ -54,7 +55,8 @@ class Looks:
 
     def look(self, trainer: Trainer) -> None:
         """Add a row of seconds, step and the mean PSNR in dB."""
-        with trainer.average.applied() if trainer.average else nullcontext():
+        averaged = trainer.average.applied() if trainer.average else nullcontext()
+        with averaged, evaluating(self.task.module):
             scores = [
                 metrics.psnr(view.render.rgb.cpu().numpy(), view.truth, view.mask)
                 for view in self.task.views("test", self.views)

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from polyfield.errors import InputError
 from polyfield.fields.network import initial_parameters, network
-from polyfield.kernels import color, render
+from polyfield.kernels import color, samples
 from polyfield.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
 from polyfield.kernels.volume import DecoderKernels
 
-ACTIVATIONS = {"exp": render.EXP, "softplus": render.SOFTPLUS}
+ACTIVATIONS = {"exp": samples.EXP, "softplus": samples.SOFTPLUS}
 
 
 class RadianceDecoder(nn.Module):
@@ -198,7 +198,7 @@ class RadianceDecoder(nn.Module):
         if self.activation == "exp":
             # The slope of the truncated exponential is its value, beyond the cut as well.
             return self.scale * _TruncatedExp.apply(raw), geometry
-        return self.scale * F.softplus(raw, threshold=render.EXPONENT_MAX), geometry
+        return self.scale * F.softplus(raw, threshold=samples.EXPONENT_MAX), geometry
 
     def color_of(
         self, geometry: Float[Tensor, "n k"], ray_features: Float[Tensor, "n q"]
@@ -245,7 +245,7 @@ class _TruncatedExp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
-        value = torch.exp(x.clamp(max=render.EXPONENT_MAX))
+        value = torch.exp(x.clamp(max=samples.EXPONENT_MAX))
         ctx.save_for_backward(value)
         return value
 

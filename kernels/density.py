@@ -18,7 +18,7 @@ from polyfield.kernels.blocks import specialise
 from polyfield.kernels.frames import BACKWARD, backward_of_part
 from polyfield.kernels.launch import launch
 from polyfield.kernels.mlp import mlp_backward
-from polyfield.kernels.render import density_of, encode_rows, raw_density, trunk_rows
+from polyfield.kernels.samples import density_of, encode_rows, raw_density, trunk_rows
 from polyfield.kernels.volume import VolumeKernels
 
 POINTS = 1024  # a block, small enough for its activations to stay in cache

@@ -18,7 +18,8 @@ from polyfield.kernels.blocks import specialise
 from polyfield.kernels.exponential import exponential_minus_one
 from polyfield.kernels.launch import launch
 from polyfield.kernels.march import march_ray, ray_span
-from polyfield.kernels.render import N_OUT, bounded_interval
+from polyfield.kernels.render import N_OUT
+from polyfield.kernels.samples import bounded_interval
 from polyfield.kernels.volume import Geometry
 
 SLOTS = 64  # samples of a ray that are kept on the first march; longer rays are marched twice

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from polyfield.kernels.blocks import specialise
 from polyfield.kernels.launch import launch
-from polyfield.kernels.render import density_of, encode_rows, raw_density, trunk_rows
+from polyfield.kernels.samples import density_of, encode_rows, raw_density, trunk_rows
 from polyfield.kernels.volume import VolumeKernels
 
 POINTS = 1024

@@ -38,7 +38,7 @@ class DecoderKernels:
         color: the colour head.
         color_width: numbers a row that the head keeps for its backward.
         ray_width: numbers a ray that the head reads.
-        activation: `render.EXP` or `render.SOFTPLUS`; shift: added to the raw density; scale: of
+        activation: `samples.EXP` or `SOFTPLUS`; shift: added to the raw density; scale: of
             the activated density.
     """
 

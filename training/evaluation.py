@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyfield.datasets.image_files import EXTENSIONS, first_names
 from polyfield.datasets.scene import Scene
@@ -52,6 +53,17 @@ class View:
     render: Render
     mask: Bool[np.ndarray, "h w"] | None
     seconds: float
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """A module in evaluation mode for a while, then in the mode it was in."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def chosen(scene: Scene, split: str, limit: int | None) -> list[int]:

@@ -24,7 +24,7 @@ from polyfield.errors import InputError
 from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 from polyfield.training import losses
-from polyfield.training.evaluation import View, chosen, score, true_view
+from polyfield.training.evaluation import View, chosen, evaluating, score, true_view
 from polyfield.training.growth import Growth, crop_of
 from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
 from polyfield.training.ray_budget import RayBudget
@@ -326,12 +326,8 @@ class RadianceTask:
         Returns:
             What `evaluation.score` gives, and "split", "background" and "protocol".
         """
-        training = self.module.training
-        self.module.eval()
-        try:
+        with evaluating(self.module):
             result = score(self.views(split, limit), out, lpips=self.lpips)
-        finally:
-            self.module.train(training)
         color = "white" if self.scene.background == "random" else self.scene.background
         result.update(split=split, background=color, protocol=self._protocol(split, limit))
         return result

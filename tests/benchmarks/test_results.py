@@ -173,7 +173,7 @@ def test_frames_memory_and_starting(tmp_path: Path) -> None:
         "| frame of lego_200, 800 x 800 | ≤ 350 ms | 351.0 ms | **no** |",
         "| peak memory, fox | ≤ 1.2 GB | 0.61 GB | yes |",
         "| fox, hash, 300 s | several | 31.00 |",
-        "| first step, warm | ≤ 10 s | 11.0 s | **no** |",
+        "| first step, lego_200, warm | ≤ 10 s | 11.0 s | **no** |",
         "| `polyfield train`, lego_200 | 11.0 | 33.0 |",
     ):
         assert line in text, line
