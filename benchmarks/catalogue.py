@@ -40,8 +40,8 @@ FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
 TURNED: dict[str, tuple[str, list[str], list[list[str]]]] = {
     "lego_200": (LEGO, [], [[f"dataset.rotate={seed}"] for seed in (1, 2, 3)]),
-    "kodim15": (
-        "images/kodak/kodim15.png",
+    "kodim07": (
+        "images/kodak/kodim07.png",
         ["task=image", "task.holdout=0.2"],
         [[f"task.rotation={degrees}"] for degrees in (0, 17, 30, 52)],
     ),
@@ -56,16 +56,17 @@ VM, KPLANES = ("field=vm", "field.density=0"), ("field=kplanes", "field.resoluti
 # Settings, the key of how many features, and how many.
 AXIS_ALIGNED: dict[str, dict[str, tuple[tuple[str, ...], str, int]]] = {
     "lego_200": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
-    "kodim15": {"vm": ((*VM, "field.resolution=[128,512]"), "field.color", 128)},
+    "kodim07": {"vm": ((*VM, "field.resolution=[128,512]"), "field.color", 32)},
     "bunny": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
 }
 TILTED = "field.transforms=4"
-# Settings, and how many times the features.
-VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
-    "axis-aligned": ((), 1),
-    "tilted-one-phase": ((TILTED,), 1),
-    "tilted-two-phase": ((TILTED, "trainer.bottleneck=0.2"), 1),
-    "double": ((), 2),
+# Settings, how many times the features, and how many times the steps: the field itself has as many
+# in every variant, those that find rotations come before.
+VARIANTS: dict[str, tuple[tuple[str, ...], int, float]] = {
+    "axis-aligned": ((), 1, 1),
+    "tilted-one-phase": ((TILTED,), 1, 1),
+    "tilted-two-phase": ((TILTED, "trainer.bottleneck=0.333333"), 1, 1.5),
+    "double": ((), 2, 1),
 }
 
 # Signals that are learned axis by axis: data, and settings of the task.
@@ -237,12 +238,12 @@ def factored(budget: str) -> list[Cell]:
         )  # a picture is cut to a disc either way
         for field, (words, key, features) in AXIS_ALIGNED[name].items():
             decoder = [] if task else ["decoder=radiance"]
-            for variant, (more, times) in VARIANTS.items():
+            for variant, (more, times, longer) in VARIANTS.items():
                 size = f"{key}={times * features}"
                 settings = {
                     "words": [*task, *words, *decoder, size, *more],
                     "turns": [*straight, *turns],
-                    "steps": TURNED_STEPS[budget],
+                    "steps": round(longer * TURNED_STEPS[budget]),
                 }
                 cell = f"rotation-{name}-{field}-{variant}"
                 made.append(Cell("factored", cell, "rotation", settings, data=data))

@@ -160,7 +160,8 @@ SECTIONS = (
         "What fields owe to the axes",
         "The same data as it lies and turned at random, at equal steps: the axis-aligned field, "
         "the same with four learned rotations (TILTED) found along the way or by a weak field "
-        "first, and the axis-aligned field with twice the features. PSNR in dB, intersection over "
+        "first, which takes half as many steps more, and the axis-aligned field with twice the "
+        "features. PSNR in dB (of pictures that of held-out pixels), intersection over "
         "union of shapes; of turned data the mean over the orientations.",
         ("", "score", "M parameters", "straight", "turned", "cost", "range", "seconds"),
         rotation_rows,

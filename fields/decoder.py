@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -33,7 +34,8 @@ class RadianceDecoder(nn.Module):
         trunk: widths of the hidden layers between features and density; None for no trunk at all:
             the first `summed` features are added up to the raw density, the others are geometry.
         geometry: k, what the trunk hands to the colour network; set by the harmonics otherwise.
-        color: "sh" (spherical-harmonics coefficients) or "mlp" (a network over geometry and view).
+        color: "sh" (spherical-harmonics coefficients), "mlp" (a network over geometry and view) or
+            "linear" (in the geometry, by weights that a network makes of the view: K-Planes).
         hidden: widths of the colour network's hidden layers.
         sh_degree: degree of the direction's harmonics.
         skip: the trunk's layer (1 is the first) that sees the features again; -1 for none.
@@ -56,7 +58,7 @@ class RadianceDecoder(nn.Module):
         in_dim: int,
         trunk: Sequence[int] | None = (32,),
         geometry: int = 15,
-        color: Literal["sh", "mlp"] = "sh",
+        color: Literal["sh", "mlp", "linear"] = "sh",
         hidden: Sequence[int] = (32,),
         sh_degree: int = 2,
         skip: int = -1,
@@ -71,8 +73,8 @@ class RadianceDecoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if color not in ("sh", "mlp"):
-            raise InputError(field="decoder.color", found=color, expected="sh or mlp")
+        if color not in ("sh", "mlp", "linear"):
+            raise InputError(field="decoder.color", found=color, expected="sh, mlp or linear")
         if activation not in ACTIVATIONS:
             raise InputError(
                 field="decoder.activation", found=activation, expected=" or ".join(ACTIVATIONS)
@@ -81,7 +83,7 @@ class RadianceDecoder(nn.Module):
             raise InputError(
                 field="decoder.color",
                 found="sh with an appearance code",
-                expected="mlp",
+                expected="mlp or linear",
                 hint="spherical harmonics cannot take a code",
             )
         if not 0 <= sh_degree <= MAX_DEGREE:
@@ -130,9 +132,12 @@ class RadianceDecoder(nn.Module):
             trunk_widths = [in_dim, *trunk, 1 + geometry]
         self.trunk_widths, self.skip, self.geometry = trunk_widths, skip, geometry
         seen = basis * (1 + 2 * octaves) if basis else geometry
-        self.color_widths = (
-            [geometry] if color == "sh" else [seen + self.harmonics + code_dim, *hidden, 3]
-        )
+        view = self.harmonics + code_dim
+        self.color_widths = {
+            "sh": [geometry],
+            "mlp": [seen + view, *hidden, 3],
+            "linear": [view, *hidden, 3 * geometry],
+        }[color]
         self.trunk = nn.Parameter(initial_parameters(trunk_widths, skip, generator))
         bound = max(geometry, 1) ** -0.5
         matrix = torch.empty(geometry * basis).uniform_(-bound, bound, generator=generator)
@@ -146,10 +151,17 @@ class RadianceDecoder(nn.Module):
         """What is added to the raw density; compiled kernels have it too, so it never changes."""
         return self._shift
 
+    @property
+    def ray_width(self) -> int:
+        """q, what the colour head needs of a ray."""
+        is_linear = self.color_kind == "linear"
+        return 3 * self.geometry if is_linear else self.harmonics + self.code_dim
+
     def _kernels(self) -> DecoderKernels:
         layers = [len(self.color_widths) - 1, -1, *self.color_widths]
         is_network = self.color_kind == "mlp"
-        head = color.network_head() if is_network else color.harmonics_head(self.harmonics)
+        heads = {"mlp": color.network_head, "linear": color.linear_head}
+        head = heads.get(self.color_kind, partial(color.harmonics_head, self.harmonics))()
         if self.basis:
             head = color.basis_head(self.basis, self.octaves)
         return DecoderKernels(
@@ -158,7 +170,7 @@ class RadianceDecoder(nn.Module):
             color_shape=np.array([self.harmonics, self.geometry, *layers]),
             color=head,
             color_width=sum(self.color_widths) if is_network else 0,
-            ray_width=self.harmonics + self.code_dim,
+            ray_width=self.ray_width,
             activation=ACTIVATIONS[self.activation],
             shift=self.shift,
             scale=self.scale,
@@ -167,7 +179,8 @@ class RadianceDecoder(nn.Module):
     def ray_features(
         self, directions: Float[Tensor, "r 3"], codes: Float[Tensor, "r a"] | None = None
     ) -> Float[Tensor, "r q"]:
-        """What the colour head needs of a ray: its direction's harmonics and appearance code."""
+        """What the colour head needs of a ray: its direction's harmonics and appearance code, or
+        the weights that a network makes of them."""
         values = spherical_harmonics(directions, self.sh_degree)
         if codes is not None and codes.shape != (len(values), self.code_dim):
             raise InputError(
@@ -175,11 +188,13 @@ class RadianceDecoder(nn.Module):
                 found=tuple(codes.shape),
                 expected=f"({len(values)}, {self.code_dim}), the decoder's code_dim",
             )
-        if self.code_dim == 0:
-            return values
-        if codes is None:
-            codes = values.new_zeros(len(values), self.code_dim)
-        return torch.cat([values, codes], dim=-1)
+        if self.code_dim:
+            if codes is None:
+                codes = values.new_zeros(len(values), self.code_dim)
+            values = torch.cat([values, codes], dim=-1)
+        if self.color_kind == "linear":
+            return network(values, self.color, self.color_widths)
+        return values
 
     def density(self, features: Float[Tensor, "n c"]) -> tuple[Tensor, Tensor]:
         """Density [n] in 1 / world unit, and geometry features [n, k]."""
@@ -207,6 +222,9 @@ class RadianceDecoder(nn.Module):
         if self.color_kind == "sh":
             coefficients = geometry.view(-1, 3, self.harmonics)
             return torch.sigmoid((coefficients * ray_features[:, None, :]).sum(dim=-1))
+        if self.color_kind == "linear":
+            weights = ray_features.view(-1, 3, self.geometry)
+            return torch.sigmoid((weights * geometry[:, None, :]).sum(dim=-1))
         split = self.geometry * self.basis
         inputs = torch.cat([*self._seen(geometry, self.color[:split]), ray_features], dim=-1)
         return torch.sigmoid(network(inputs, self.color[split:], self.color_widths, -1))
@@ -230,7 +248,7 @@ class RadianceDecoder(nn.Module):
 
 
 def _check_basis(color: str, basis: int, octaves: int) -> None:
-    if basis < 0 or (basis and color == "sh"):
+    if basis < 0 or (basis and color != "mlp"):
         found = f"{basis}, and color={color}"
         raise InputError(
             field="decoder.basis", found=found, expected="0, or color=mlp and a number"

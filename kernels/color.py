@@ -8,6 +8,9 @@ any appearance code), e harmonics, b features of a basis, l octaves. All heads e
 The head with a basis is TensoRF's (Chen et al. 2022, section 4.2 and appendix B): a = geometry B,
 B [k, b] without bias, and a network over [a, sin a, cos a, sin 2a, cos 2a, ..., ray features]. Its
 parameters are B, row by row, and then the network's.
+
+The linear head is that of K-Planes' explicit model (Fridovich-Keil et al. 2023, section 3.3): what
+weights a direction gives to the features is computed once a ray.
 """
 
 from __future__ import annotations
@@ -110,6 +113,51 @@ def harmonics_head(harmonics: int) -> Head:
         variant(harmonics_forward, HARMONICS=harmonics),
         variant(harmonics_backward, HARMONICS=harmonics),
     )
+
+
+@block
+def linear_forward(geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb):  # type: ignore[no-untyped-def]
+    """rgb[r0:r1] from k features a row: sigmoid(<g, b_c>); arguments as the harmonics' head.
+
+    Args:
+        ray_features: [r, 3 k], the weights b of red, then those of green and of blue.
+    """
+    k = shape[1]
+    for row in range(r1 - r0):
+        ray = rays[r0 + row]
+        for c in range(3):
+            value = rgb.dtype.type(0)
+            for i in range(k):
+                value += geometry[row, i] * ray_features[ray, c * k + i]
+            rgb[r0 + row, c] = value
+    sigmoids(rgb[r0:r1])
+
+
+@block
+def linear_backward(  # type: ignore[no-untyped-def]
+    geometry, rays, ray_features, params, shape, acts, capacity, r0, r1, rgb, d_rgb,
+    d_geometry, d_ray_features, d_params,
+):  # fmt: skip
+    """The backward of `linear_forward`; arguments as the harmonics' head."""
+    k, one = shape[1], rgb.dtype.type(1)
+    wanted = d_ray_features.shape[0] > 0
+    for row in range(r1 - r0):
+        ray = rays[r0 + row]
+        for i in range(k):
+            d_geometry[row, i] = 0
+        for c in range(3):
+            value = rgb[r0 + row, c]
+            slope = d_rgb[row, c] * value * (one - value)
+            for i in range(k):
+                d_geometry[row, i] += slope * ray_features[ray, c * k + i]
+            if wanted:
+                for i in range(k):
+                    d_ray_features[ray, c * k + i] += slope * geometry[row, i]
+
+
+def linear_head() -> Head:
+    """The head whose colours are linear in the features, before the sigmoid."""
+    return _head(linear_forward, linear_backward)
 
 
 @block

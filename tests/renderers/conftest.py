@@ -92,6 +92,10 @@ DECODERS: dict[str, dict[str, Any]] = {
         "trunk": (8, 8, 8), "skip": 2, "geometry": 5, "color": "mlp", "hidden": (8, 8),
         "sh_degree": 1, "activation": "softplus", "code_dim": 2,
     },
+    "linear": {
+        "trunk": (), "geometry": 5, "color": "linear", "hidden": (6,), "sh_degree": 1,
+        "code_dim": 2,
+    },
     "summed_sh": {"trunk": None, "color": "sh", "sh_degree": 2},
     "summed_mlp": {"trunk": None, "summed": 4, "color": "mlp", "hidden": (8,), "sh_degree": 2},
     "summed_basis": {

@@ -22,6 +22,7 @@ PAIRS = [
     ("vm", "summed_mlp"),
     ("vm", "trunk_sh"),
     ("kplanes", "trunk_sh"),
+    ("kplanes", "linear"),
     ("triplane", "trunk_sh"),
     ("tt", "trunk_sh"),
     ("tucker", "trunk_sh"),

@@ -135,6 +135,7 @@ def test_the_first_phase_finds_rotations_that_the_second_keeps(
     weak = weakened(config)
     assert weak["trainer"]["max_steps"] == 40
     assert weak["field"]["transforms"] == 2
+    assert weak["optimizer"]["lr"] * weak["field"]["rotation_lr"] == 0.02
     data = load_data(config)
     phase = trained(weak, data)
     found = rotations_of(phase.task).matrices().detach()
@@ -156,6 +157,7 @@ def test_both_phases_together_use_the_budget(steps: int, share: float, first: in
         "trainer": {"max_steps": steps, "max_seconds": 10, "bottleneck": share},
         "field": {"transforms": 2},
         "decoder": {"_target_": "x", "hidden": None},
+        "optimizer": {"lr": 0.01},
     }
     phases = [made(config)["trainer"] for made in (weakened, kept)]
     assert [phase["max_steps"] for phase in phases] == [first, steps - first]
