@@ -67,7 +67,7 @@ def size_rows(book: Book) -> Rows:
     curves: dict[str, list[tuple[float, float]]] = {}
     for name, values in found.items():
         if values is not None:
-            curve = curves.setdefault(_field_of(name), [])
+            curve = curves.setdefault(field_of(name), [])
             curve.append((values["parameters"], values["value"]))
     for name, values in found.items():
         title = name.removeprefix("size-lego_200-")
@@ -81,14 +81,15 @@ def size_rows(book: Book) -> Rows:
             f"{values['seconds']:.0f}",
             *(
                 NOTHING
-                if field == _field_of(name)
+                if field == field_of(name)
                 else needed(curves.get(field, ()), values["value"])
                 for field in SIZED
             ),
         ]
 
 
-def _field_of(name: str) -> str:
+def field_of(name: str) -> str:
+    """The field of a cell of sizes."""
     return name.removeprefix("size-lego_200-").partition("-")[0]
 
 

@@ -23,6 +23,7 @@ PATH_KEYS = frozenset(
         "from",
         "input",
         "out",
+        "figures",
         "file",
         "path",
         "peers",

@@ -25,6 +25,7 @@ usage: polyfield bench [suite=NAME] [budget=NAME] [data=DIR] [peers=DIR] [out=DI
   peers=DIR              clones of other people's code: TensoRF
   out=runs/bench         where the record of each measurement is kept, in OUT/cells
   file=OUT/RESULTS.md    the tables
+  figures=DIR            pictures of them, by matplotlib; none by default
   only=PATTERN           only cells whose name matches, such as step-* or train-fox-*
   fresh=false            true: measure also what is there
 
@@ -53,6 +54,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.benchmarks import catalogue
     from polyfield.benchmarks.book import read_book
     from polyfield.benchmarks.cells import Folders
+    from polyfield.benchmarks.figures import draw
     from polyfield.benchmarks.provenance import revision
     from polyfield.benchmarks.results import results
     from polyfield.benchmarks.running import run_cells
@@ -78,6 +80,9 @@ def run(config: dict[str, Any]) -> None:
         raise InputError("cannot write", file=file.parent, found=error.strerror) from error
     replace_file(file, results(book).encode())
     print(f"written   {file}")
+    if config["figures"] is not None:
+        for picture in draw(book, Path(config["figures"])):
+            print(f"drawn     {picture}")
     if crashed:
         print(f"error: {len(crashed)} cells failed: {', '.join(crashed)}", file=sys.stderr)
         raise SystemExit(CRASHED)
