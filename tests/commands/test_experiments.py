@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
 from polyfield.commands.choices import choices
@@ -25,9 +27,13 @@ def scene(moving: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
-def test_an_experiment_makes_a_task(name: str) -> None:
-    config = configuration(*SMALL, f"experiment={name}")
-    data = scene(moving="dnerf" in name)
+def test_an_experiment_makes_a_task(name: str, tmp_path: Path) -> None:
+    words: tuple[str, ...] = SMALL
+    if name.startswith("finr"):  # of a picture
+        iio.imwrite(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+        words = (f"data={tmp_path / 'a.png'}",)
+    config = configuration(*words, f"experiment={name}")
+    data = load_data(config) if words != SMALL else scene(moving="dnerf" in name)
     if config["trainer"]["bottleneck"]:
         build_task(weakened(config), data)
         config = kept(config)
@@ -38,15 +44,9 @@ def test_an_experiment_makes_a_task(name: str) -> None:
 def test_papers_have_a_size_for_cpus() -> None:
     names = {name for name in choices("experiment") if name not in ("demo", "nerf")}
     large = {name for name in names if not name.endswith("_cpu")}
-    tilted = {"tilted_vm", "tilted_kplanes"}
-    assert large == {
-        "tensorf_vm",
-        "tensorf_cp",
-        "kplanes",
-        "kplanes_linear",
-        "kplanes_dnerf",
-        *tilted,
-    }
+    kplanes = {"kplanes", "kplanes_linear", "kplanes_dnerf"}
+    others = {"tilted_vm", "tilted_kplanes", "strivec", "finr"}
+    assert large == {"tensorf_vm", "tensorf_cp", *kplanes, *others}
     assert names == large | {f"{name}_cpu" for name in large}
 
 
