@@ -74,6 +74,14 @@ examples:
 
 # What may change when a run goes on: its budget and what does not touch what is learned.
 CHANGEABLE = ("trainer.max_steps", "trainer.max_seconds", "device", "viewer", "logging", "trust")
+CHOSEN = (
+    "field",
+    "decoder",
+    "renderer",
+    "dataset",
+    "task",
+    "experiment",
+)  # groups of other choices
 
 
 def main(words: list[str]) -> None:
@@ -83,6 +91,11 @@ def main(words: list[str]) -> None:
     resumes = arguments.given("resume") not in (None, "resume=null")
     if resumes and arguments.multirun:
         raise InputError("a sweep cannot go on with a run", field="resume", hint="leave out -m")
+    for key in map(override_key, arguments.overrides if resumes else ()):
+        if (
+            key.partition(".")[0] in CHOSEN
+        ):  # its keys are those of the run
+            raise unchangeable(key)
 
     def complete(config: DictConfig) -> list[str]:
         needs_name = config.run is None and not resumes
@@ -198,8 +211,7 @@ def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
         if key == "resume":
             continue
         if not any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE):
-            hint = f"may change: {', '.join(CHANGEABLE)}"
-            raise InputError("cannot change when a run goes on", field=key, hint=hint)
+            raise unchangeable(key)
         *parents, leaf = key.split(".")
         node, given = stored, config
         for parent in parents:
@@ -214,6 +226,12 @@ def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
     with resumed_run(folder, stored):
         print_data(kind.headline(data), folder)
         yield trainer, folder, kind.renders
+
+
+def unchangeable(key: str) -> InputError:
+    """What to say of a key that is settled when a run goes on."""
+    hint = f"may change: {', '.join(CHANGEABLE)}"
+    return InputError("cannot change when a run goes on", field=key, hint=hint)
 
 
 def print_data(headline: str, folder: Path) -> None:

@@ -195,6 +195,7 @@ def test_a_launcher_can_send_the_job_to_another_process() -> None:
         (["train", "data={photos}", "field.levels=0"], "field.levels: found 0, expected 1 to 64"),
         (["train", "resume={trained}", "seed=3"], "seed: cannot change when a run goes on"),
         (["train", "resume={trained}", "field=dense"], "field: cannot change when a run goes on"),
+        (["train", "resume={trained}", "field.rank=3"], "field.rank: cannot change when a run"),
         (["train", "resume={trained}", "run=x"], "run: cannot change when a run goes on"),
         (["train", "-m", "resume={trained}", "device=cpu"], "a sweep cannot go on with a run"),
         (["train", "resume=nowhere"], "nowhere: run: found no such folder"),
