@@ -24,23 +24,37 @@ Axes = Any  # matplotlib's
 Panels = Mapping[str, Callable[[Axes], None]]  # by title, what draws it
 
 
-def draw(book: Book, folder: Path) -> list[Path]:
-    """Write all figures of which there is something, and say which.
+def check(folder: Path) -> None:
+    """Make the folder, before hours of measuring.
 
     Raises:
-        InputError: without matplotlib, or where the folder cannot be written.
+        InputError: without matplotlib, or where the folder cannot be made.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         hint = "pip install 'polyfield[plots]'"
         raise InputError(
             field="figures", found="no matplotlib", expected="it", hint=hint
         ) from error
-    written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("cannot write", file=folder, found=error.strerror) from error
+
+
+def draw(book: Book, folder: Path) -> list[Path]:
+    """Write all figures of which there is something, and say which.
+
+    Raises:
+        InputError: as `check`.
+    """
+    check(folder)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    written = []
+    try:
         for name, panels in figures(book).items():
             if not panels:
                 continue

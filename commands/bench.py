@@ -54,7 +54,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.benchmarks import catalogue
     from polyfield.benchmarks.book import read_book
     from polyfield.benchmarks.cells import Folders
-    from polyfield.benchmarks.figures import draw
+    from polyfield.benchmarks.figures import check, draw
     from polyfield.benchmarks.provenance import revision
     from polyfield.benchmarks.results import results
     from polyfield.benchmarks.running import run_cells
@@ -70,6 +70,9 @@ def run(config: dict[str, Any]) -> None:
     if not chosen:
         hint = f"cells: {', '.join(cell.name for cell in catalogue.cells(suite, budget))}"
         raise InputError(field="only", found=pattern, expected="the name of a cell", hint=hint)
+    figures = None if config["figures"] is None else Path(config["figures"])
+    if figures is not None:
+        check(figures)
     commit = revision()
     absent, crashed = run_cells(chosen, out, folders, revision=commit, fresh=config["fresh"])
     known = [cell.name for each in catalogue.BUDGETS for cell in catalogue.cells("all", each)]
@@ -80,9 +83,8 @@ def run(config: dict[str, Any]) -> None:
         raise InputError("cannot write", file=file.parent, found=error.strerror) from error
     replace_file(file, results(book).encode())
     print(f"written   {file}")
-    if config["figures"] is not None:
-        for picture in draw(book, Path(config["figures"])):
-            print(f"drawn     {picture}")
+    for picture in draw(book, figures) if figures is not None else ():
+        print(f"drawn     {picture}")
     if crashed:
         print(f"error: {len(crashed)} cells failed: {', '.join(crashed)}", file=sys.stderr)
         raise SystemExit(CRASHED)

@@ -21,6 +21,7 @@ OPTIONAL = {
     "wandb": "log",
     "open3d": "mesh",
     "xatlas": "mesh",
+    "matplotlib": "plots",
     "lpips": None,
 }
 

@@ -92,9 +92,7 @@ def main(words: list[str]) -> None:
     if resumes and arguments.multirun:
         raise InputError("a sweep cannot go on with a run", field="resume", hint="leave out -m")
     for key in map(override_key, arguments.overrides if resumes else ()):
-        if (
-            key.partition(".")[0] in CHOSEN
-        ):  # its keys are those of the run
+        if key.partition(".")[0] in CHOSEN:  # its keys are those of the run
             raise unchangeable(key)
 
     def complete(config: DictConfig) -> list[str]:

@@ -130,6 +130,10 @@ class RadianceDecoder(nn.Module):
             trunk_widths = [in_dim]
         else:
             trunk_widths = [in_dim, *trunk, 1 + geometry]
+        if color == "linear" and geometry < 1:
+            raise InputError(
+                field="decoder.geometry", found=geometry, expected="1 or more, of color=linear"
+            )
         self.trunk_widths, self.skip, self.geometry = trunk_widths, skip, geometry
         seen = basis * (1 + 2 * octaves) if basis else geometry
         view = self.harmonics + code_dim
@@ -224,7 +228,7 @@ class RadianceDecoder(nn.Module):
             return torch.sigmoid((coefficients * ray_features[:, None, :]).sum(dim=-1))
         if self.color_kind == "linear":
             weights = ray_features.view(-1, 3, self.geometry)
-            return torch.sigmoid((weights * geometry[:, None, :]).sum(dim=-1))
+            return torch.sigmoid(torch.einsum("nck,nk->nc", weights, geometry))
         split = self.geometry * self.basis
         inputs = torch.cat([*self._seen(geometry, self.color[:split]), ray_features], dim=-1)
         return torch.sigmoid(network(inputs, self.color[split:], self.color_widths, -1))

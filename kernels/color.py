@@ -1,7 +1,8 @@
 """Colour heads: from a sample's geometry features and its ray's encoded direction to rgb.
 
 Letters: n rows, k geometry features, q numbers a ray (the direction's spherical harmonics, then
-any appearance code), e harmonics, b features of a basis, l octaves. All heads end in a sigmoid.
+any appearance code; of the linear head what a network makes of these), e harmonics, b features of a
+basis, l octaves. All heads end in a sigmoid.
 
 `shape` (int64) is [e, k, then the network's shape as in `kernels.mlp`].
 

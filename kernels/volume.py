@@ -234,7 +234,8 @@ class VolumeKernels:
 
         Args:
             origins, directions: world; directions of unit length.
-            ray_features: the direction's harmonics, then any code of the ray.
+            ray_features: what the colour head reads of a ray: the direction's harmonics, then any
+                code of the ray; or weights made of these.
             params: the encoder's flat parameters and its frames [t, d, d], the trunk's and the
                 colour head's flat parameters.
             geometry: see `Geometry`, arrays of the parameters' type.

@@ -3,10 +3,15 @@
 While training the field changes faster than a fine grid could follow. A picture is of a field that
 stands still, so that looking once at every half pays off: of the samples that rays take in coarse
 cells a good part lies beside the matter.
+
+A half is looked at about once a marching step along each axis. What is thinner may lie between the
+looks; a field that interpolates is still denser there than where nothing is, so that a smaller
+density than training's counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,8 +20,9 @@ from torch import Tensor
 from polyfield.kernels.distances import cell_distances
 from polyfield.renderers.occupancy import Cells, OccupancyGrid
 
-LOOKS = 2  # along each axis of a half
-MOST = 1 << 21  # looks in all, beyond which they would cost more than pictures gain
+LEAST = 2  # looks along each axis of a half
+WARY = 0.5  # of the density that makes a cell occupied in training
+MOST = 1 << 20  # looks in all, beyond which they would cost more than pictures gain
 CHUNK = 1 << 18  # looks at once
 FINEST = 256  # cells an axis, beyond which distances leave the caches
 
@@ -27,31 +33,34 @@ def halved(
     density: Callable[[Tensor], Tensor],
     step_size: Callable[[Tensor], Tensor],
 ) -> Cells:
-    """The cells of a grid twice as fine that are occupied in both; the grid's own if that costs
-    too much, or nothing is left.
+    """The cells of a grid twice as fine that are occupied in both; the grid's own under a
+    contraction, where cells are of many sizes, where looking costs too much, or nothing is left.
 
     Args:
         density: world points [n, 3] -> density [n], 1 / world unit.
         step_size: world points [n, 3] -> length of a marching step there [n], world units.
     """
     coarse = grid.occupied.nonzero().flatten()
-    per_axis = 2 * LOOKS
-    R = 2 * grid.resolution
-    if len(coarse) * per_axis**3 > MOST or R > FINEST:
+    r, R = grid.resolution, 2 * grid.resolution
+    if grid.domain.kind != "box" or R > FINEST or not len(coarse):
         return grid.cells
-    lattice = torch.arange(per_axis)
-    looks = torch.cartesian_prod(lattice, lattice, lattice)
-    at_once = CHUNK // len(looks)
-    limit = grid.limits(step_size(grid.cell_points(coarse, torch.full((len(coarse), 3), 0.5))))
+    steps = step_size(grid.cell_points(coarse, torch.full((len(coarse), 3), 0.5)))
+    edge = float((grid.domain.bounds[1] - grid.domain.bounds[0]).max()) / R
+    looks = max(LEAST, math.ceil(edge / float(steps.min()) - 1e-3))
+    per_axis = 2 * looks
+    if len(coarse) * per_axis**3 > MOST:
+        return grid.cells
+    lattice = torch.cartesian_prod(*[torch.arange(per_axis)] * 3)
+    at_once = max(CHUNK // len(lattice), 1)
+    limit = WARY * grid.limits(steps)
     occupied = torch.zeros(R, R, R, dtype=torch.uint8)
     for first in range(0, len(coarse), at_once):
         cells = coarse[first : first + at_once]
-        jitter = ((looks + 0.5) / per_axis).repeat(len(cells), 1)
-        seen = density(grid.cell_points(cells.repeat_interleave(len(looks)), jitter))
+        jitter = ((lattice + 0.5) / per_axis).repeat(len(cells), 1)
+        seen = density(grid.cell_points(cells.repeat_interleave(len(lattice)), jitter))
         empty = seen.view(len(cells), -1) <= limit[first : first + at_once, None]
-        r = grid.resolution
         corner = torch.stack([cells // (r * r), cells // r % r, cells % r], dim=-1)
-        half = 2 * corner[:, None] + looks // LOOKS
+        half = 2 * corner[:, None] + lattice // looks
         full = half[~empty]  # no number: looked at, not hidden
         occupied[full[:, 0], full[:, 1], full[:, 2]] = 1
     if not bool(occupied.any()):

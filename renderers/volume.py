@@ -54,6 +54,8 @@ class VolumeRenderer(nn.Module):
             without a trunk; 0 for none.
         gradient_near: distance below which samples' gradients are scaled by (t / distance)^2, so
             that nothing grows in front of the cameras (Philip and Deschaintre 2023); 0 for off.
+        halve: whether pictures of what stands still look closely at occupied cells first, see
+            `renderers.halved`; while evaluating (`eval()`).
         backend: "fused", "modular" or "auto" (fused where the field allows it).
     """
 
@@ -70,6 +72,7 @@ class VolumeRenderer(nn.Module):
         gradient_near: float = 0.0,
         fine: float = 0.9,
         cells_a_step: float | None = None,
+        halve: bool = True,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
@@ -102,8 +105,8 @@ class VolumeRenderer(nn.Module):
         occupancy.moving = field.moves
         self._step, self.cone, self.near, self.far, self.fine = step, cone, near, far, fine
         self.stop, self.faint = stop, faint
-        self.gradient_near, self.backend = gradient_near, backend
-        self._halved: Cells | None = None
+        self.gradient_near, self.halve, self.backend = gradient_near, halve, backend
+        self._halved: tuple[list[int], Cells] | None = None
 
     @property
     def step(self) -> float:
@@ -127,11 +130,14 @@ class VolumeRenderer(nn.Module):
 
     def _picture_cells(self) -> Cells:
         """Where pictures take samples: while evaluating, what stands still is looked at closely."""
-        if self.training or self.field.moves:
+        if self.training or self.field.moves or not self.halve:
             return self.occupancy.cells
-        if self._halved is None:
-            self._halved = halved(self.occupancy, self.field.density, self.step_size)
-        return self._halved
+        # Whatever torch writes raises a version: a checkpoint that is loaded, averages.
+        state = [tensor._version for tensor in (*self.parameters(), self.occupancy.occupied)]
+        if self._halved is None or self._halved[0] != state:
+            cells = halved(self.occupancy, self.field.density, self.step_size)
+            self._halved = state, cells
+        return self._halved[1]
 
     def geometry(
         self,
@@ -222,6 +228,7 @@ class VolumeRenderer(nn.Module):
         """Before training step `step`: refresh the occupancy when due."""
         if self.fused and self.field.kernels is not None:
             self.field.kernels.compile_ahead(self.field.decoder.trunk.dtype)
+        self._halved = None
         if not self.occupancy.due(step):
             return
         self.occupancy.measured &= self.cells_a_step is None  # the field's cells may have changed

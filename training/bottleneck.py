@@ -63,9 +63,10 @@ def weakened(config: Mapping[str, Any]) -> dict[str, Any]:
     if renderer and "faint" in renderer:  # it is for decoders without a trunk
         renderer = {**renderer, "faint": 0.0}
     trainer = {**divided(config["trainer"], share)[0], **QUIET}
-    optimizer = {**config["optimizer"], "lr": RATE}
     changed = {"field": field, "decoder": decoder, "renderer": renderer, "trainer": trainer}
-    return {**config, **changed, "optimizer": optimizer, "logging": None}
+    if "lr" in (config.get("optimizer") or {}):
+        changed["optimizer"] = {**config["optimizer"], "lr": RATE}
+    return {**config, **changed, "logging": None}
 
 
 def kept(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,6 +162,8 @@ def test_weights_start_by_hes_rule_from_the_generator() -> None:
         ({"scale": 0.0}, "decoder.scale"),
         ({"lr_scale": -1.0}, "decoder.lr_scale"),
         ({"basis": 3, "color": "sh"}, "decoder.basis"),
+        ({"basis": 3, "color": "linear"}, "decoder.basis"),
+        ({"geometry": 0, "color": "linear"}, "decoder.geometry"),
         ({"basis": -1, "color": "mlp"}, "decoder.basis"),
         ({"octaves": 2, "color": "mlp"}, "decoder.octaves"),
     ],
