@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _rotation(book: Book) -> Panels:
         values = book.values(name)
         if values is not None:
             groups.setdefault(f"{data}, {field}", {})[variant] = values
-    return {title: lambda axes, rows=rows: _bars(axes, rows) for title, rows in groups.items()}
+    return {title: partial(_bars, rows=rows) for title, rows in groups.items()}
 
 
 def _bars(axes: Axes, rows: Mapping[str, Any]) -> None:
@@ -169,8 +170,8 @@ def _beside_tensorf(book: Book) -> Panels:
         _labels(axes, {"step": "steps", "seconds": "seconds of training"}[over], "PSNR, dB")
 
     return {
-        "lego_200, by steps": lambda axes: fill(axes, "step"),
-        "lego_200, by seconds": lambda axes: fill(axes, "seconds"),
+        "lego_200, by steps": partial(fill, over="step"),
+        "lego_200, by seconds": partial(fill, over="seconds"),
     }
 
 
