@@ -211,7 +211,7 @@ class VolumeRenderer(nn.Module):
             )
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
-            rgb = rgb + (1 - opacity)[:, None] * background
+            rgb = torch.addcmul(rgb, (1 - opacity)[:, None], background.to(rgb.dtype))
         depth = out[:, 4] / opacity.clamp(min=1e-10)
         extras = {"distortion": out[:, 5], "n_samples": n_samples}
         return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
