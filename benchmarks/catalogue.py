@@ -57,7 +57,10 @@ VM, KPLANES = ("field=vm", "field.density=0"), ("field=kplanes", "field.resoluti
 AXIS_ALIGNED: dict[str, dict[str, tuple[tuple[str, ...], str, int]]] = {
     "lego_200": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
     "kodim07": {"vm": ((*VM, "field.resolution=[128,512]"), "field.color", 32)},
-    "bunny": {"vm": (VM, "field.color", 96), "kplanes": (KPLANES, "field.channels", 64)},
+    "bunny": {
+        "vm": ((*VM, "field.resolution=[32,128]"), "field.color", 96),
+        "kplanes": (KPLANES, "field.channels", 64),
+    },
 }
 TILTED = "field.transforms=4"
 # Settings, how many times the features, and how many times the steps: the field itself has as many

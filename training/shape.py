@@ -34,6 +34,7 @@ from polyfield.training.task import StepResult
 SHARES = {"surface": 0.5, "near": 0.3, "uniform": 0.2}  # of the training points
 NEAR = 0.01  # standard deviation of points near the surface
 EASE = 0.01  # added to the distance that errors are relative to
+NOTHING = 0.9  # relative error from which on no more than the surface's own zeros were learned
 TRAINED, HELD_OUT = 0, 1  # seeds of the points
 PICTURE = 256  # pixels of a section
 BANDS = 0.1  # between the level lines of a section
@@ -214,6 +215,15 @@ class SdfTask(ShapeTask):
 
     def errors(self, raw: Tensor, true: Tensor) -> dict[str, float]:
         return {"mape": float(relative_error(raw, true))}
+
+    def score(self, out: Path | None, limit: int | None) -> dict[str, Any]:
+        scores = super().score(out, limit)
+        if scores["mape"] > NOTHING:
+            scores["notes"].append(
+                "mape: about what 0 everywhere has, so that no shape was learned; a factored grid "
+                "needs a coarse level beside its finest, field.resolution=[32,128]"
+            )
+        return scores
 
     def drawing(self, value: np.ndarray) -> np.ndarray:
         """Blue inside and orange outside, darker with distance, with level lines."""

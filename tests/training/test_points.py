@@ -177,11 +177,21 @@ def test_a_ball_is_learned_by_distance(tmp_path: Path, rotation: int | None) -> 
     after = learned(task, tmp_path, 300).evaluate(out=tmp_path / "out")
     assert (before["iou"] or 0) < 0.7 < 0.95 < after["iou"]
     assert after["mape"] < 0.1 < before["mape"]
+    assert not after["notes"]
     assert [row["name"] for row in after["points"]] == ["uniform", "near"]
     assert (tmp_path / "out" / "sections.png").is_file()
     radius = 1.9 / np.sqrt(12)
     x = torch.tensor([[0.0, 0.0, 0.4], [0.9, 0.0, 0.0]])
     assert task.sdf(x).tolist() == pytest.approx([0.4 - radius, 0.9 - radius], abs=0.05)
+
+
+def test_a_field_that_is_zero_everywhere_is_named() -> None:
+    """Half of the training's distances are 0, which is where a field may stay."""
+    task = SdfTask(field_of(3, finest=32), ball(), points=2000, eval_points=4000)
+    with torch.no_grad():
+        for parameter in task.field.parameters():
+            parameter.zero_()
+    assert any("no shape was learned" in note for note in task.evaluate()["notes"])
 
 
 def test_the_inside_of_a_ball_with_a_hole_is_learned(tmp_path: Path) -> None:
