@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from polyfield.benchmarks.cells import NotRun
 from polyfield.errors import InputError
+
+
+def end_with_parent() -> None:
+    """End this process when the other end of its standard input is gone, however that ended."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(question: Path, answer: Path) -> int:
@@ -33,4 +46,5 @@ def main(question: Path, answer: Path) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -109,12 +109,20 @@ def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         question, answer = Path(folder) / "question.json", Path(folder) / "answer.json"
         question.write_text(json.dumps({"module": module, "arguments": arguments}))
         command = [sys.executable, "-m", "polyfield.benchmarks.process", str(question), str(answer)]
-        done = subprocess.run(
-            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        if done.returncode != 0 or not answer.exists():
-            print(done.stdout[-4000:], file=sys.stderr)
-            lines = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
+        # It ends when its standard input does: with this process, should that be killed.
+        with subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            said = child.stdout.read()
+        if child.returncode != 0 or not answer.exists():
+            print(said[-4000:], file=sys.stderr)
+            lines = said.strip().splitlines() or [f"exit status {child.returncode}"]
             raise Crashed(f"failed: {lines[-1]}")
         found = json.loads(answer.read_text())
     if "not_run" in found:

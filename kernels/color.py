@@ -16,7 +16,6 @@ weights a direction gives to the features is computed once a ray.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from polyfield.kernels.blocks import Block, block, leaf, unbound, variant
 from polyfield.kernels.exponential import exponential
 from polyfield.kernels.links import Link, caller
 from polyfield.kernels.mlp import add_to, mlp_backward, mlp_forward, output
+from polyfield.kernels.sine import sine_and_cosine
 
 HARMONICS = 9  # e; bound anew by `harmonics_head`
 BASIS, OCTAVES = 1, 0  # b and l; bound anew by `basis_head`
@@ -234,17 +234,23 @@ def basis_inputs(geometry, rays, ray_features, basis, inputs, r0):  # type: igno
     """Fill the network's inputs [n, b (1 + 2 l) + q]; higher octaves by doubling the angle."""
     n, seen = inputs.shape[0], BASIS * (1 + 2 * OCTAVES)
     two, one = inputs.dtype.type(2), inputs.dtype.type(1)
+    sines = np.empty(CHUNK * BASIS, inputs.dtype)
+    cosines = np.empty(CHUNK * BASIS, inputs.dtype)
     for first in range(0, n, CHUNK):
         last = min(first + CHUNK, n)
         projected = np.dot(contiguous_rows(geometry, first, last), basis)
+        if OCTAVES > 0:
+            angles = projected.reshape(-1)
+            for i in range(angles.shape[0]):
+                sines[i], cosines[i] = sine_and_cosine(angles[i])
         for row in range(last - first):
             into = inputs[first + row]
             for c in range(BASIS):
                 into[c] = projected[row, c]
             if OCTAVES > 0:
                 for c in range(BASIS):
-                    into[BASIS + c] = math.sin(projected[row, c])
-                    into[2 * BASIS + c] = math.cos(projected[row, c])
+                    into[BASIS + c] = sines[row * BASIS + c]
+                    into[2 * BASIS + c] = cosines[row * BASIS + c]
             for i in range(1, OCTAVES):
                 at = (2 * i - 1) * BASIS
                 for c in range(BASIS):

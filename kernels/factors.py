@@ -20,7 +20,7 @@ import numpy as np
 from polyfield.kernels.blocks import leaf, variant
 from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
-from polyfield.kernels.rows import gather_rows, scatter_rows
+from polyfield.kernels.rows import gather_product, gather_rows, scatter_product, scatter_rows
 
 FACTORS = 6  # of a part at most: the planes of four coordinates
 AXES = 3  # of a factor at most
@@ -87,23 +87,39 @@ def scatter(e, n, d_params, index, weight, d_values):  # type: ignore[no-untyped
             scatter_rows(d_params, index, weight, j, d_values, j * FEATURES, FEATURES, 8)
 
 
+@leaf
+def plane_by_line(part, ints):  # type: ignore[no-untyped-def]
+    """Whether a part is a plane times a line (VM): these two are read in one go."""
+    at = 1 + part * PART_INTS
+    pair = ints[at + 1] == PRODUCT and ints[at + 2] == 2
+    return pair and ints[factor_at(part, 0)] == 2 and ints[factor_at(part, 1)] == 1
+
+
 def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
     """Write the features of one part: out[n, columns of the part], for x [d, n] in [0, 1]."""
     n, width = x.shape[1], out.shape[1]
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
+    pair = plane_by_line(part, ints)
     points = np.empty((AXES, BLOCK), params.dtype)
-    index = np.empty((ROWS, BLOCK), np.uint32)
-    weight = np.empty((ROWS, BLOCK), params.dtype)
+    index = np.empty((2, ROWS, BLOCK), np.uint32)
+    weight = np.empty((2, ROWS, BLOCK), params.dtype)
     values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, n, BLOCK):
         j1 = min(j0 + BLOCK, n)
+        if pair:
+            for k in range(2):
+                factor_corners(part, k, x, j0, j1, ints, floats, points, index[k], weight[k])
+            for j in range(j1 - j0):
+                at = (j0 + j) * width + column
+                gather_product(params, index, weight, j, out, at, FEATURES, 42)
+            continue
         for k in range(factors):
             e = ints[factor_at(part, k)]
-            factor_corners(part, k, x, j0, j1, ints, floats, points, index, weight)
+            factor_corners(part, k, x, j0, j1, ints, floats, points, index[0], weight[0])
             if k == 0:
-                gather(e, j1 - j0, params, index, weight, out, j0 * width + column, width)
+                gather(e, j1 - j0, params, index[0], weight[0], out, j0 * width + column, width)
                 continue
-            gather(e, j1 - j0, params, index, weight, values, 0, FEATURES)
+            gather(e, j1 - j0, params, index[0], weight[0], values, 0, FEATURES)
             for j in range(j1 - j0):
                 for c in range(FEATURES):
                     if reduction == PRODUCT:
@@ -133,6 +149,7 @@ def part_gradient(d_out, j0, n, column, d_values):  # type: ignore[no-untyped-de
 def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ignore[no-untyped-def]
     """Add one part's gradient to `d_params`, for d_out [n, c]."""
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
+    pair, width = plane_by_line(part, ints), d_out.shape[1]
     points = np.empty((AXES, BLOCK), params.dtype)
     index = np.empty((FACTORS, ROWS, BLOCK), np.uint32)
     weight = np.empty((FACTORS, ROWS, BLOCK), params.dtype)
@@ -140,6 +157,13 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
     d_values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, x.shape[1], BLOCK):
         j1 = min(j0 + BLOCK, x.shape[1])
+        if pair:
+            for k in range(2):
+                factor_corners(part, k, x, j0, j1, ints, floats, points, index[k], weight[k])
+            for j in range(j1 - j0):
+                at = (j0 + j) * width + column
+                scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 42)
+            continue
         for k in range(factors):
             e = ints[factor_at(part, k)]
             factor_corners(part, k, x, j0, j1, ints, floats, points, index[k], weight[k])

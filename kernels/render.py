@@ -178,7 +178,7 @@ def render_forward(  # type: ignore[no-untyped-def]
             if culls:
                 first_bright = n_bright if keep else 0
                 n_bright = take_bright(
-                    settings[FAINT], first_row, end, weight, ray_of, x_of, feature,
+                    settings[FAINT], first_row, end, weight, ray_of, x_of, feature, summed,
                     density_columns, first_bright, bright[thread], bright_rays[thread],
                     bright_xs[thread], bright_features[thread],
                 )  # fmt: skip

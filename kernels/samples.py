@@ -59,10 +59,10 @@ def raw_density(rows, summed, raw):  # type: ignore[no-untyped-def]
         summed: features summed into it; 0 where a trunk has computed it.
     """
     for r in range(rows.shape[0]):
-        raw[r] = rows[r, 0]
-    for c in range(1, summed):
-        for r in range(rows.shape[0]):
-            raw[r] += rows[r, c]
+        total = rows[r, 0]
+        for c in range(1, summed):
+            total += rows[r, c]
+        raw[r] = total
 
 
 @leaf
@@ -125,12 +125,12 @@ def move_rows(  # type: ignore[no-untyped-def]
 
 @leaf
 def take_bright(  # type: ignore[no-untyped-def]
-    faint, r0, r1, weights, rays, xs, features, columns, c0, rows, ray_of, x_of, feature
+    faint, r0, r1, weights, rays, xs, features, summed, columns, c0, rows, ray_of, x_of, feature
 ):
     """Append rows r0..r1 with a weight of at least `faint` to the bright ones, from c0 on.
 
     Args:
-        columns: of the features, that are there.
+        summed, columns: of the features: from where on colour needs them, up to where they are.
         rows, ray_of, x_of, feature: of the bright: their rows, rays, points and features.
 
     Returns:
@@ -142,7 +142,7 @@ def take_bright(  # type: ignore[no-untyped-def]
             rows[c], ray_of[c] = row, rays[row]
             for a in range(xs.shape[1]):
                 x_of[c, a] = xs[row, a]
-            for i in range(columns):
+            for i in range(summed, columns):
                 feature[c, i] = features[row, i]
             c += 1
     return c

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ class Adam(torch.optim.Optimizer):
 
     Args:
         groups: parameters, or groups with "params" and optionally "name", "lr_scale" (multiplies
-            the learning rate), "sparse" (skip zero gradients) and any of the arguments below.
+            the learning rate), "sparse" (skip zero gradients), "kept" (see `step`; sparse ones are)
+            and any of the arguments below.
         lr, betas, eps: as in Adam; the small eps gives rarely touched entries full steps.
         weight_decay: L2 penalty added to the gradient, on groups that are not sparse.
 
@@ -45,6 +46,7 @@ class Adam(torch.optim.Optimizer):
             "weight_decay": weight_decay,
             "lr_scale": 1.0,
             "sparse": False,
+            "kept": False,
             "name": "",
         }
         super().__init__(groups, defaults)
@@ -53,9 +55,10 @@ class Adam(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
         """One step; groups with a learning rate of zero are left alone.
 
-        The step consumes the gradients: those of sparse groups are zeroed on the way, while they
-        are in cache, and stay allocated, so that the next backward pass can add to them
-        (`kernels.gradients.direct_gradients`); the others are dropped. No `zero_grad` is needed.
+        The step consumes the gradients: those of sparse and of kept groups are zeroed on the way,
+        while they are in cache, and stay allocated, so that the next backward pass can add to them
+        (`kernels.gradients.direct_gradients`); the others are dropped. No `zero_grad` is needed. A
+        gradient that is kept counts as zero in a step that has none.
         """
         loss = None
         if closure is not None:
@@ -66,6 +69,7 @@ class Adam(torch.optim.Optimizer):
             if lr == 0.0:
                 continue
             beta1, beta2 = group["betas"]
+            kept = keeps_gradients(group)
             for param in group["params"]:
                 if param.grad is None:
                     continue
@@ -89,12 +93,17 @@ class Adam(torch.optim.Optimizer):
                     step=int(state["step"]),
                     weight_decay=0.0 if group["sparse"] else group["weight_decay"],
                     skip_zero=group["sparse"],
-                    clear=group["sparse"],
+                    clear=kept,
                 )
                 increment_version(param)  # which a kernel that writes into it leaves as it was
-                if not group["sparse"]:
+                if not kept:
                     param.grad = None
         return loss
+
+
+def keeps_gradients(group: Mapping[str, Any]) -> bool:
+    """Whether the gradients of a group of `Adam` stay allocated from step to step."""
+    return bool(group["sparse"] or group["kept"])
 
 
 def _checked(

@@ -12,6 +12,7 @@ import torch
 from polyfield.fields.backbone import Replacement
 from polyfield.kernels.gradients import direct_gradients
 from polyfield.training.averaging import Average
+from polyfield.training.optimizers import keeps_gradients
 from polyfield.training.schedules import Schedule
 from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training
 from polyfield.training.task import StepResult, Task
@@ -156,13 +157,13 @@ class Stepper:
         if self._keeps_gradients:
             # A gradient that is kept counts as zero in steps without one; a missing one does not.
             for group in self.optimizer.param_groups:
-                for parameter in group["params"] if group["sparse"] else ():
+                for parameter in group["params"] if keeps_gradients(group) else ():
                     if parameter in self.optimizer.state:
                         parameter.grad = torch.zeros_like(parameter)
 
     @property
     def _keeps_gradients(self) -> bool:
-        """Whether the optimiser clears gradients itself and keeps those of sparse groups."""
+        """Whether the optimiser clears gradients itself and keeps those of some groups."""
         return getattr(self.optimizer, "consumes_gradients", False)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:

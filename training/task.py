@@ -54,7 +54,7 @@ class Task(Protocol):
     def score_name(self) -> str: ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups for the optimiser: "params", "name", and optionally "lr_scale" and "sparse"."""
+        """Groups for the optimiser: "params", "name", maybe "lr_scale", "sparse" and "kept"."""
         ...
 
     def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:

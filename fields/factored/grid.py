@@ -242,7 +242,7 @@ class FactoredGrid(Backbone):
         # A penalty moves entries that no point has met.
         met = not any((*self.weights.values(), *self._l1))
         groups: list[dict[str, Any]] = [
-            {"params": [self.table], "name": "grid", "lr_scale": 1.0, "sparse": met}
+            {"params": [self.table], "name": "grid", "lr_scale": 1.0, "sparse": met, "kept": True}
         ]
         rate, hold, end = self._rotation_rate
         if self.rotations is not None and rate > 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,3 +157,19 @@ def test_the_verb_refuses_what_it_does_not_know(
         assert cli.main(["bench", *words]) == 2
         assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_measurement_ends_with_who_asked_for_it() -> None:
+    waits = (
+        "import threading; from polyfield.benchmarks.process import end_with_parent;"
+        "end_with_parent(); print('waits', flush=True); threading.Event().wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "waits\n"
+        assert child.poll() is None
+        child.stdin.close()
+        assert child.wait(timeout=30) == 1

@@ -23,7 +23,8 @@ class Regression:
         width: of the hidden layer.
         grow_at: the step at which the table is replaced by a longer one.
         nan_at: the step whose loss is NaN.
-        rare: whether the table has a gradient in every third step only, and is sparse.
+        rare: whether the table has a gradient in every third step only.
+        group: more of the table's group: "sparse", "kept".
     """
 
     splits, score_name = ("test",), "psnr"
@@ -34,6 +35,7 @@ class Regression:
         grow_at: int | None = None,
         nan_at: int | None = None,
         rare: bool = False,
+        group: dict[str, bool] | None = None,
     ) -> None:
         generator = torch.Generator().manual_seed(3)
         self.module = nn.Module()
@@ -44,6 +46,7 @@ class Regression:
             for parameter in self.module.inner.parameters():
                 parameter.uniform_(-1, 1, generator=generator)
         self.width, self.grow_at, self.nan_at, self.rare = width, grow_at, nan_at, rare
+        self.group = group or {}
         self.draws = 16
         self.evaluations: list[int] = []
 
@@ -53,7 +56,7 @@ class Regression:
                 "params": [self.module.table],
                 "name": "table",
                 "lr_scale": 2.0,
-                "sparse": self.rare,
+                **self.group,
             },
             {"params": list(self.module.inner.parameters()), "name": "inner"},
         ]

@@ -56,7 +56,9 @@ def assert_same(a: Snapshot, b: Snapshot) -> None:
         (0.0, torch.optim.Adam, {"grow_at": 4}),
         (0.9, torch.optim.Adam, {"grow_at": 12}),
         (0.9, Adam, {"grow_at": 4}),
-        (0.0, Adam, {"rare": True}),
+        (0.0, Adam, {"rare": True, "group": {"sparse": True}}),
+        (0.0, Adam, {"rare": True, "group": {"kept": True}}),
+        (0.9, Adam, {"grow_at": 12, "group": {"kept": True}}),
     ],
 )
 def test_resume_is_bit_equal(
@@ -81,6 +83,17 @@ def test_resume_is_bit_equal(
     other = regression.trainer(regression.Regression(**kind), tmp_path / "c", seed=1, **settings)
     other.train()
     assert not torch.equal(snapshot(other).model["table"], snapshot(straight).model["table"])
+
+
+def test_a_gradient_that_is_kept_is_the_same(tmp_path: Path, regression: Any) -> None:
+    ends = []
+    for kept in (False, True):
+        task = regression.Regression(group={"kept": kept})
+        trainer = regression.trainer(task, tmp_path / str(kept), optimizer=Adam)
+        trainer.train()
+        assert (task.module.table.grad is not None) == kept
+        ends.append(snapshot(trainer))
+    assert_same(*ends)
 
 
 def test_a_checkpoint_of_any_step_leads_to_the_same_end(tmp_path: Path, regression: Any) -> None:
