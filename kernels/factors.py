@@ -88,30 +88,68 @@ def scatter(e, n, d_params, index, weight, d_values):  # type: ignore[no-untyped
 
 
 @leaf
-def plane_by_line(part, ints):  # type: ignore[no-untyped-def]
-    """Whether a part is a plane times a line (VM): these two are read in one go."""
+def together(part, ints):  # type: ignore[no-untyped-def]
+    """The corners of a part's factors, as `gather_product` wants them, where they are read in one
+    go: products of lines, and of a plane and a line. 0 for other parts."""
     at = 1 + part * PART_INTS
-    pair = ints[at + 1] == PRODUCT and ints[at + 2] == 2
-    return pair and ints[factor_at(part, 0)] == 2 and ints[factor_at(part, 1)] == 1
+    factors, code = ints[at + 2], 0
+    if ints[at + 1] != PRODUCT or factors > 3:
+        return 0
+    for k in range(factors):
+        e = ints[factor_at(part, k)]
+        if e > 2:
+            return 0
+        code = 10 * code + (1 << e)
+    return code if code == 42 or code == 22 or code == 222 else 0
+
+
+@leaf
+def gather_together(code, n, params, index, weight, out, start, stride):  # type: ignore[no-untyped-def]
+    """out[start + j stride : + F] = the product of a part's factors at points j < n."""
+    if code == 42:
+        for j in range(n):
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 42)
+    elif code == 22:
+        for j in range(n):
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 22)
+    else:
+        for j in range(n):
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 222)
+
+
+@leaf
+def scatter_together(code, n, params, index, weight, d_out, start, stride, d_params):  # type: ignore[no-untyped-def]
+    """Add the gradient of `gather_together`."""
+    if code == 42:
+        for j in range(n):
+            at = start + j * stride
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 42)
+    elif code == 22:
+        for j in range(n):
+            at = start + j * stride
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 22)
+    else:
+        for j in range(n):
+            at = start + j * stride
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 222)
 
 
 def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]
     """Write the features of one part: out[n, columns of the part], for x [d, n] in [0, 1]."""
     n, width = x.shape[1], out.shape[1]
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
-    pair = plane_by_line(part, ints)
+    code = together(part, ints)
     points = np.empty((AXES, BLOCK), params.dtype)
-    index = np.empty((2, ROWS, BLOCK), np.uint32)
-    weight = np.empty((2, ROWS, BLOCK), params.dtype)
+    index = np.empty((FACTORS, ROWS, BLOCK), np.uint32)
+    weight = np.empty((FACTORS, ROWS, BLOCK), params.dtype)
     values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, n, BLOCK):
         j1 = min(j0 + BLOCK, n)
-        if pair:
-            for k in range(2):
+        if code > 0:
+            for k in range(factors):
                 factor_corners(part, k, x, j0, j1, ints, floats, points, index[k], weight[k])
-            for j in range(j1 - j0):
-                at = (j0 + j) * width + column
-                gather_product(params, index, weight, j, out, at, FEATURES, 42)
+            at = j0 * width + column
+            gather_together(code, j1 - j0, params, index, weight, out, at, width)
             continue
         for k in range(factors):
             e = ints[factor_at(part, k)]
@@ -149,7 +187,7 @@ def part_gradient(d_out, j0, n, column, d_values):  # type: ignore[no-untyped-de
 def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ignore[no-untyped-def]
     """Add one part's gradient to `d_params`, for d_out [n, c]."""
     column, reduction, factors = ints[1 + part * PART_INTS : 4 + part * PART_INTS]
-    pair, width = plane_by_line(part, ints), d_out.shape[1]
+    code, width = together(part, ints), d_out.shape[1]
     points = np.empty((AXES, BLOCK), params.dtype)
     index = np.empty((FACTORS, ROWS, BLOCK), np.uint32)
     weight = np.empty((FACTORS, ROWS, BLOCK), params.dtype)
@@ -157,12 +195,11 @@ def encode_backward(part, x, d_out, params, ints, floats, d_params):  # type: ig
     d_values = np.empty(BLOCK * FEATURES, params.dtype)
     for j0 in range(0, x.shape[1], BLOCK):
         j1 = min(j0 + BLOCK, x.shape[1])
-        if pair:
-            for k in range(2):
+        if code > 0:
+            for k in range(factors):
                 factor_corners(part, k, x, j0, j1, ints, floats, points, index[k], weight[k])
-            for j in range(j1 - j0):
-                at = (j0 + j) * width + column
-                scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 42)
+            at = j0 * width + column
+            scatter_together(code, j1 - j0, params, index, weight, d_out, at, width, d_params)
             continue
         for k in range(factors):
             e = ints[factor_at(part, k)]
@@ -235,6 +272,8 @@ def factor_blocks(features: int) -> EncoderBlocks:
         "FEATURES": features,
         "gather": variant(gather, FEATURES=features),
         "scatter": variant(scatter, FEATURES=features),
+        "gather_together": variant(gather_together, FEATURES=features),
+        "scatter_together": variant(scatter_together, FEATURES=features),
         "factor_gradient": variant(factor_gradient, FEATURES=features),
         "part_gradient": variant(part_gradient, FEATURES=features),
     }
