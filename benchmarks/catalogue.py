@@ -86,7 +86,7 @@ CONTENDERS = {
     "tucker": ["field=finr", "field.reduction=tucker"],
 }
 # Fields of three sizes, to see what each needs for one quality; names begin with the field's. Each
-# is made smaller in its own way: by features, by cells, by entries of its tables.
+# is made smaller or larger in its own way: by features, by cells, by entries of its tables.
 SIZES: dict[str, list[str]] = {
     "strivec-small": ["field=strivec", "field.density=12", "field.color=24"],
     "strivec-medium": ["field=strivec", "field.density=18", "field.color=36"],

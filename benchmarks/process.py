@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +16,9 @@ from polyfield.errors import InputError
 
 
 def end_with_parent() -> None:
-    """End this process when the other end of its standard input is gone, however that ended."""
+    """End this process when the other end of a pipe it reads from is gone, however that ended."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
 
     def watch() -> None:
         while os.read(0, 1024):

@@ -109,7 +109,7 @@ def in_process(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         question, answer = Path(folder) / "question.json", Path(folder) / "answer.json"
         question.write_text(json.dumps({"module": module, "arguments": arguments}))
         command = [sys.executable, "-m", "polyfield.benchmarks.process", str(question), str(answer)]
-        # It ends when its standard input does: with this process, should that be killed.
+        # It ends when the pipe it reads from does: with this process, should that be killed.
         with subprocess.Popen(
             command,
             env=environment(),

@@ -22,6 +22,7 @@ from polyfield.kernels.encode import EncoderBlocks
 from polyfield.kernels.lattice import BLOCK, lattice_corners
 from polyfield.kernels.rows import gather_product, gather_rows, scatter_product, scatter_rows
 
+PLANE_LINE, TWO_LINES, THREE_LINES = 42, 22, 222  # corners of factors, see `gather_product`
 FACTORS = 6  # of a part at most: the planes of four coordinates
 AXES = 3  # of a factor at most
 ROWS = 2**AXES + 1  # corners, and a row of scratch
@@ -100,38 +101,38 @@ def together(part, ints):  # type: ignore[no-untyped-def]
         if e > 2:
             return 0
         code = 10 * code + (1 << e)
-    return code if code == 42 or code == 22 or code == 222 else 0
+    return code if code in (PLANE_LINE, TWO_LINES, THREE_LINES) else 0
 
 
 @leaf
 def gather_together(code, n, params, index, weight, out, start, stride):  # type: ignore[no-untyped-def]
     """out[start + j stride : + F] = the product of a part's factors at points j < n."""
-    if code == 42:
+    if code == PLANE_LINE:
         for j in range(n):
-            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 42)
-    elif code == 22:
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, PLANE_LINE)
+    elif code == TWO_LINES:
         for j in range(n):
-            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 22)
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, TWO_LINES)
     else:
         for j in range(n):
-            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, 222)
+            gather_product(params, index, weight, j, out, start + j * stride, FEATURES, THREE_LINES)
 
 
 @leaf
 def scatter_together(code, n, params, index, weight, d_out, start, stride, d_params):  # type: ignore[no-untyped-def]
     """Add the gradient of `gather_together`."""
-    if code == 42:
+    if code == PLANE_LINE:
         for j in range(n):
             at = start + j * stride
-            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 42)
-    elif code == 22:
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, PLANE_LINE)
+    elif code == TWO_LINES:
         for j in range(n):
             at = start + j * stride
-            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 22)
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, TWO_LINES)
     else:
         for j in range(n):
             at = start + j * stride
-            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, 222)
+            scatter_product(params, index, weight, j, d_out, at, d_params, FEATURES, THREE_LINES)
 
 
 def encode(part, x, params, ints, floats, out):  # type: ignore[no-untyped-def]

@@ -39,6 +39,6 @@ def direct_gradient(params: Tensor, needed: bool) -> np.ndarray | None:
     if not (needed and getattr(_direct, "on", False) and params.is_leaf):
         return None
     gradient = params.grad
-    if gradient is None or not gradient.is_contiguous():
+    if gradient is None or gradient.device.type != "cpu" or not gradient.is_contiguous():
         return None
     return gradient.view(-1).numpy()

@@ -1,8 +1,9 @@
 """Sine and cosine at once, in a form that loops over them become vector code.
 
 The C library's are called one number at a time. In float32 these are polynomials on [-pi/4, pi/4],
-of degree 7 and 8, and x goes there by taking off multiples of pi/2: within 1e-7 for |x| < 100, and
-1e-9 |x| beyond. In float64, where only exactness counts, they are the C library's.
+of degree 7 and 8, and x goes there by taking off multiples of pi/2: within 1e-7 for |x| < 1e5, and
+something in [-1, 1] where x is so large that a float says little of its angle. In float64, where
+only exactness counts, they are the C library's.
 """
 
 from __future__ import annotations

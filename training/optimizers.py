@@ -71,7 +71,7 @@ class Adam(torch.optim.Optimizer):
             beta1, beta2 = group["betas"]
             kept = keeps_gradients(group)
             for param in group["params"]:
-                if param.grad is None:
+                if param.grad is None or not param.requires_grad:
                     continue
                 state = self.state[param]
                 if not state:
@@ -103,7 +103,7 @@ class Adam(torch.optim.Optimizer):
 
 def keeps_gradients(group: Mapping[str, Any]) -> bool:
     """Whether the gradients of a group of `Adam` stay allocated from step to step."""
-    return bool(group["sparse"] or group["kept"])
+    return bool(group.get("sparse") or group.get("kept"))
 
 
 def _checked(

@@ -37,7 +37,9 @@ def build_radiance(config: Config, scene: Scene) -> Task:
     settings = {k: v for k, v in (config.get("task") or {}).items() if k != "name"}
     renderer = build_renderer(config, scene)
     node = {"_target_": TARGET, **settings}
-    task: Task = make(node, renderer, scene, kind=RadianceTask, field="task")
+    task: Task = make(
+        node, renderer, scene, kind=RadianceTask, field="task", offers=scene_defaults.losses(scene)
+    )
     return task
 
 

@@ -19,6 +19,7 @@ MOMENTS = (4, 256)  # vertices along time, at least and at most
 CELLS = (128, 2048)  # cells along an edge of the box, at least and at most
 FOOTPRINTS_A_STEP = 1.25
 CELLS_A_FOOTPRINT = 1.25
+DISTORTION = 0.01  # weight of the distortion loss in places without end
 LONG = {"max_seconds": 150.0, "max_steps": 12000}  # beyond both bounds, larger tables pay
 
 
@@ -53,6 +54,15 @@ def finest(scene: Scene) -> dict[str, int]:
     least, most = CELLS
     cells = CELLS_A_FOOTPRINT * edge(scene) / max(footprint(scene), 1e-9 * edge(scene))
     return {"max_resolution": int(min(max(cells, least), most))}
+
+
+def losses(scene: Scene) -> dict[str, float]:
+    """Weights of losses.
+
+    What photos of a place leave open fills with haze; gathered where matter is, views are as good
+    or better and depth is much better. In a box, where rays meet little else, it changes little.
+    """
+    return {"distortion": DISTORTION if scene.unbounded else 0.0}
 
 
 def time(scene: Scene) -> dict[str, int]:

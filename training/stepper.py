@@ -130,6 +130,7 @@ class Stepper:
             for parameter in group["params"]:
                 if parameter in before:
                     self.optimizer.state[parameter] = before[parameter]
+        self._keep_gradients()
         if self.average is not None:
             self.average.follow(replaced)
 
@@ -154,12 +155,17 @@ class Stepper:
         if self.average is not None:
             self.average.follow()
         restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
-        if self._keeps_gradients:
-            # A gradient that is kept counts as zero in steps without one; a missing one does not.
-            for group in self.optimizer.param_groups:
-                for parameter in group["params"] if keeps_gradients(group) else ():
-                    if parameter in self.optimizer.state:
-                        parameter.grad = torch.zeros_like(parameter)
+        self._keep_gradients()
+
+    def _keep_gradients(self) -> None:
+        """Give parameters that have been learning the gradients that the optimiser keeps.
+
+        One that is kept counts as zero in steps without one; a missing one does not.
+        """
+        for group in self.optimizer.param_groups if self._keeps_gradients else ():
+            for parameter in group["params"] if keeps_gradients(group) else ():
+                if parameter in self.optimizer.state:
+                    parameter.grad = torch.zeros_like(parameter)
 
     @property
     def _keeps_gradients(self) -> bool:

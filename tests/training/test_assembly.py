@@ -75,6 +75,17 @@ def test_places_without_bounds_are_contracted(ball: Any) -> None:
     assert renderer.near > 0
 
 
+@pytest.mark.parametrize(
+    ("unbounded", "given", "expected"),
+    [(True, None, 0.01), (False, None, 0.0), (True, 0.0, 0.0), (False, 0.1, 0.1)],
+)
+def test_samples_are_gathered_in_places_without_bounds(
+    unbounded: bool, given: float | None, expected: float, ball: Any
+) -> None:
+    task = build_task(config(task__distortion=given), ball.ball_scene(unbounded=unbounded))
+    assert task.weights["distortion"] == expected
+
+
 def test_appearance_reaches_the_decoder(ball: Any) -> None:
     task = build_task(config(task__appearance=4, decoder__color="mlp"), ball.ball_scene())
     assert task.module["renderer"].field.decoder.code_dim == 4

@@ -96,14 +96,32 @@ def test_a_gradient_that_is_kept_is_the_same(tmp_path: Path, regression: Any) ->
     assert_same(*ends)
 
 
-def test_a_checkpoint_of_any_step_leads_to_the_same_end(tmp_path: Path, regression: Any) -> None:
-    cadence = Cadence(save_every=3, keep=100)
-    straight = regression.trainer(regression.Regression(grow_at=8), tmp_path, cadence=cadence)
+def test_what_is_frozen_stays_though_its_gradient_is_kept() -> None:
+    table = torch.nn.Parameter(torch.ones(3))
+    optimizer = Adam([{"params": [table], "kept": True}], lr=0.1)
+    table.sum().backward()
+    optimizer.step()
+    learned = table.detach().clone()
+    table.requires_grad_(False)
+    optimizer.step()
+    assert torch.equal(table, learned)
+
+
+@pytest.mark.parametrize("group", [{}, {"kept": True}, {"sparse": True}])
+@pytest.mark.parametrize("rare", [False, True])  # then what has grown at 7 has no gradient before 9
+def test_a_checkpoint_of_any_step_leads_to_the_same_end(
+    tmp_path: Path, regression: Any, rare: bool, group: dict[str, bool]
+) -> None:
+    def trainer(run: Path, **more: Any) -> Any:
+        task = regression.Regression(grow_at=7, rare=rare, group=group)
+        return regression.trainer(task, run, optimizer=Adam, **more)
+
+    straight = trainer(tmp_path, cadence=Cadence(save_every=4, keep=100))
     straight.train()
     steps = list(checkpoint.listing(tmp_path))
-    assert steps == [3, 6, 9, 12, 15, 18, 20]
+    assert steps == [4, 8, 12, 16, 20]
     for step in steps:
-        again = regression.trainer(regression.Regression(grow_at=8), tmp_path / str(step))
+        again = trainer(tmp_path / str(step))
         again.restore(step, tmp_path)
         again.train()
         assert_same(snapshot(straight), snapshot(again))
