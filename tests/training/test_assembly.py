@@ -77,7 +77,7 @@ def test_places_without_bounds_are_contracted(ball: Any) -> None:
 
 @pytest.mark.parametrize(
     ("unbounded", "given", "expected"),
-    [(True, None, 0.01), (False, None, 0.0), (True, 0.0, 0.0), (False, 0.1, 0.1)],
+    [(True, None, 0.002), (False, None, 0.0), (True, 0.0, 0.0), (False, 0.1, 0.1)],
 )
 def test_samples_are_gathered_in_places_without_bounds(
     unbounded: bool, given: float | None, expected: float, ball: Any
