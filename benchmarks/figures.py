@@ -6,6 +6,7 @@ measured is not drawn.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -117,9 +118,8 @@ def _bars(axes: Axes, rows: Mapping[str, Any]) -> None:
 
 
 def _unit(score: str) -> str:
-    return {"psnr": "PSNR, dB", "psnr_held_out": "PSNR of held-out pixels, dB"}.get(
-        score, score.replace("_", " ")
-    )
+    known = {"psnr": "PSNR, dB", "psnr_held_out": "PSNR of held-out pixels, dB", "iou": "IoU"}
+    return known.get(score, score.replace("_", " "))
 
 
 def _sizes(book: Book) -> Panels:
@@ -134,6 +134,10 @@ def _sizes(book: Book) -> Panels:
         for field, points in curves.items():
             axes.plot(*zip(*sorted(points), strict=True), marker="o", markersize=3, label=field)
         axes.set_xscale("log")
+        sizes = [math.log2(size) for points in curves.values() for size, _ in points]
+        ticks = [2.0**k for k in range(round(min(sizes)), round(max(sizes)) + 1)]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
         _labels(axes, "million parameters", "PSNR, dB")
 
     return {"lego_200, equal steps": fill} if curves else {}

@@ -59,8 +59,8 @@ def finest(scene: Scene) -> dict[str, int]:
 def losses(scene: Scene) -> dict[str, float]:
     """Weights of losses.
 
-    What photos of a place leave open fills with haze; gathered where matter is, views are as good
-    or better and depth is much better. In a box, where rays meet little else, it changes little.
+    What photos of a place leave open fills with haze, which this gathers where matter is: depth is
+    better, and views of fox and fern are, by 0.1 to 0.5 dB; those of the cup are worse by 0.3.
     """
     return {"distortion": DISTORTION if scene.unbounded else 0.0}
 
