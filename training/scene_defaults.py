@@ -19,7 +19,7 @@ MOMENTS = (4, 256)  # vertices along time, at least and at most
 CELLS = (128, 2048)  # cells along an edge of the box, at least and at most
 FOOTPRINTS_A_STEP = 1.25
 CELLS_A_FOOTPRINT = 1.25
-DISTORTION = 0.002  # as nerfacto has it; 0.01 piled the cup up before its cameras
+DISTORTION = 0.002  # as nerfacto has it; with 0.01 the cup piled up before its cameras
 LONG = {"max_seconds": 150.0, "max_steps": 12000}  # beyond both bounds, larger tables pay
 
 

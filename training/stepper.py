@@ -130,7 +130,7 @@ class Stepper:
             for parameter in group["params"]:
                 if parameter in before:
                     self.optimizer.state[parameter] = before[parameter]
-        self._keep_gradients()
+        self._give_kept_gradients()
         if self.average is not None:
             self.average.follow(replaced)
 
@@ -155,9 +155,9 @@ class Stepper:
         if self.average is not None:
             self.average.follow()
         restore_training(self.task, self.optimizer, self.generator, self.average, snapshot)
-        self._keep_gradients()
+        self._give_kept_gradients()
 
-    def _keep_gradients(self) -> None:
+    def _give_kept_gradients(self) -> None:
         """Give parameters that have been learning the gradients that the optimiser keeps.
 
         One that is kept counts as zero in steps without one; a missing one does not.
