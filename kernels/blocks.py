@@ -90,7 +90,7 @@ def name_of(value: Any) -> str:
 @cache
 def kernels_digest() -> str:
     """Of all sources of kernels: part of the name of whatever is cached."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parent.rglob("*.py"))
     return hashlib.sha256("".join(_file_digest(str(file)) for file in files).encode()).hexdigest()
 
 

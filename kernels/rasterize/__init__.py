@@ -1,0 +1,1 @@
+"""Gaussians to pixels: projection, colour, binning, compositing, and the backward of all of it."""

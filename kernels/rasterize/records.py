@@ -1,0 +1,75 @@
+"""What the rasteriser is given and what it gives.
+
+Letters: n Gaussians, k harmonics beyond the first, h, w pixels. Pictures are planar, [c,h,w], as the
+kernels write them and as image losses read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+NEAR = 0.01  # least z of a centre, world units
+BLUR = 0.3  # added to the diagonal of a projected covariance, pixels squared
+LEAST_ALPHA = 1 / 255  # what is fainter in a pixel is left out
+MOST_ALPHA = 0.999
+OPAQUE = 1e-4  # a pixel is done when its transmittance falls below
+
+
+@dataclass(frozen=True)
+class PinholeView:
+    """One camera without distortion.
+
+    Attributes:
+        camera_from_world: [3,4]; +x right, +y down, +z forward.
+        intrinsics: fx, fy, cx, cy in pixels; the centre of the first pixel is (0.5, 0.5).
+        width, height: in pixels.
+    """
+
+    camera_from_world: Float[Tensor, "3 4"]
+    intrinsics: tuple[float, float, float, float]
+    width: int
+    height: int
+
+
+@dataclass
+class ScreenStatistics:
+    """What densification asks of a training step; filled in by forward and backward passes.
+
+    Attributes:
+        radii: [n] pixels, the longer half-axis of what is drawn of a Gaussian; 0 for one that is
+            not in the picture. Filled by the forward pass.
+        gradients: [n,2] of the loss with respect to a centre's position in the picture, per pixel.
+        absolute: [n,2] the same, summed over pixels without their signs (AbsGS, Ye et al. 2024).
+            Both are filled by the backward pass.
+    """
+
+    radii: Float[Tensor, " n"] | None = None
+    gradients: Float[Tensor, "n 2"] | None = None
+    absolute: Float[Tensor, "n 2"] | None = None
+
+
+@dataclass
+class Rasterized:
+    """A picture. Sums over Gaussians are of weight = alpha x transmittance before it.
+
+    Attributes:
+        rgb: [3,h,w] with the background behind; not clamped above.
+        opacity: [h,w] in [0, 1].
+        z_depth: [h,w] sum of weight x z of the centre (not divided by opacity); None if not asked.
+        median_z_depth: [h,w] z of the Gaussian at which transmittance falls to one half or less; 0
+            where it never does.
+        normals: [3,h,w] sum of weight x unit normal, in the world; a Gaussian's normal is its
+            shortest axis, turned towards the camera.
+        distortion: [h,w] sum over pairs of weight x weight x |difference of z| (surfels only).
+    """
+
+    rgb: Float[Tensor, "3 h w"]
+    opacity: Float[Tensor, "h w"]
+    z_depth: Float[Tensor, "h w"] | None = None
+    median_z_depth: Float[Tensor, "h w"] | None = None
+    normals: Float[Tensor, "3 h w"] | None = None
+    distortion: Float[Tensor, "h w"] | None = None
+    visible: Bool[Tensor, " n"] | None = None
