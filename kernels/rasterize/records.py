@@ -1,7 +1,7 @@
 """What the rasteriser is given and what it gives.
 
-Letters: n Gaussians, k harmonics beyond the first, h, w pixels. Pictures are planar, [c,h,w], as the
-kernels write them and as image losses read them.
+Letters: n Gaussians, k harmonics beyond the first, h, w pixels. Pictures are planar, [c,h,w], as
+the kernels write them and as image losses read them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,155 @@
+"""Gaussians as ellipses of a picture, in plain torch (EWA, Zwicker et al. 2001; Kerbl et al. 2023).
+
+Letters: n Gaussians, m of them that are drawn, k harmonics beyond the first; x, y, z of a centre in
+the camera, z along its axis; a, b, c the inverse [[a, b], [b, c]] of a covariance in the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from polyfield.cameras.poses import rotation_from_quaternion
+from polyfield.kernels.rasterize.records import BLUR, LEAST_ALPHA, PinholeView
+from polyfield.kernels.spherical_harmonics import spherical_harmonics_reference
+
+MARGIN = 0.3  # of half a picture, beyond which the slope of a projection stays as it is at the edge
+SHORT = 1e-12  # a quaternion of at most this length counts as zero
+
+
+@dataclass(frozen=True)
+class Projected:
+    """m Gaussians as a picture shows them.
+
+    Attributes:
+        centers: [m,2] pixels, (0, 0) the corner of the picture.
+        covariances: [m,3] xx, xy, yy, pixels squared, with the blur.
+        conics: [m,3] a, b, c.
+        opacities: [m] with the compensation of antialiasing, where asked.
+        z: [m] world units.
+        colors: [m,3] 0 or more.
+    """
+
+    centers: Float[Tensor, "m 2"]
+    covariances: Float[Tensor, "m 3"]
+    conics: Float[Tensor, "m 3"]
+    opacities: Float[Tensor, " m"]
+    z: Float[Tensor, " m"]
+    colors: Float[Tensor, "m 3"]
+
+    @property
+    def reach(self) -> Float[Tensor, " m"]:
+        """Squared distance, in standard deviations, at which alpha falls to the least drawn."""
+        return (2 * (self.opacities / LEAST_ALPHA).log()).clamp(min=0)
+
+    def extents(self) -> Float[Tensor, "m 2"]:
+        """Half the sides of the boxes around what is drawn, pixels."""
+        return (self.reach[:, None] * self.covariances[:, ::2]).sqrt()
+
+    def radii(self) -> Float[Tensor, " m"]:
+        """The longer half-axes of what is drawn, pixels."""
+        xx, xy, yy = self.covariances.unbind(dim=1)
+        mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
+        return (self.reach * (mean + (half * half + xy * xy).sqrt())).sqrt()
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """The parameters, as `rasterize` takes them."""
+
+    means: Float[Tensor, "n 3"]
+    quats: Float[Tensor, "n 4"]
+    log_scales: Float[Tensor, "n 3"]
+    opacity_logits: Float[Tensor, " n"]
+    sh_dc: Float[Tensor, "n 3"]
+    sh_rest: Float[Tensor, "n k 3"]
+
+    def __getitem__(self, which: Int[Tensor, " m"]) -> Gaussians:
+        return Gaussians(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
+
+def project(g: Gaussians, view: PinholeView, degree: int, antialiased: bool) -> Projected:
+    """Gaussians in a picture; those behind the camera give numbers without meaning.
+
+    Args:
+        g: all before the camera.
+        degree: of the spherical harmonics.
+        antialiased: whether what the blur adds to a Gaussian's area is taken from its opacity.
+    """
+    turn, shift = view.camera_from_world[:, :3], view.camera_from_world[:, 3]
+    at = g.means @ turn.T + shift
+    axes = rotation_from_quaternion(g.quats) * g.log_scales.exp()[:, None, :]
+    across = _slopes(at, view) @ turn @ axes  # [m,2,3]; the covariance is its square
+    sharp = torch.stack(
+        [(across[:, i] * across[:, j]).sum(dim=1) for i, j in ((0, 0), (0, 1), (1, 1))], dim=1
+    )
+    blurred = sharp + sharp.new_tensor([BLUR, 0.0, BLUR])
+    area = _determinant(blurred)
+    opacities = torch.sigmoid(g.opacity_logits)
+    if antialiased:
+        ratio = _determinant(sharp) / area
+        drawn = ratio > torch.finfo(ratio.dtype).tiny  # the root's slope has no end at 0
+        opacities = opacities * torch.where(drawn, ratio, 1.0).sqrt() * drawn
+    fx, fy, cx, cy = view.intrinsics
+    centers = at[:, :2] / at[:, 2:] * at.new_tensor([fx, fy]) + at.new_tensor([cx, cy])
+    conics = torch.stack([blurred[:, 2], -blurred[:, 1], blurred[:, 0]], dim=1) / area[:, None]
+    colors = colors_of(g.means, g.sh_dc, g.sh_rest, -turn.T @ shift, degree)
+    return Projected(centers, blurred, conics, opacities, at[:, 2], colors)
+
+
+def drawable(
+    g: Gaussians, view: PinholeView, degree: int, antialiased: bool, near: float
+) -> Int[Tensor, " m"]:
+    """Which Gaussians are drawn: before the camera, not too faint, and numbers all through."""
+    with torch.no_grad():
+        p = project(g, view, degree, antialiased)
+        numbers = [p.centers, p.covariances, p.conics, p.opacities[:, None], p.colors]
+        ok = (p.z > near) & (p.opacities >= LEAST_ALPHA)
+        ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
+        ok &= _determinant(p.covariances) > 0  # also after rounding
+        ok &= g.quats.norm(dim=1) > SHORT
+        return torch.nonzero(ok)[:, 0]
+
+
+def colors_of(
+    means: Float[Tensor, "m 3"],
+    sh_dc: Float[Tensor, "m 3"],
+    sh_rest: Float[Tensor, "m k 3"],
+    camera: Float[Tensor, "3"],
+    degree: int,
+) -> Float[Tensor, "m 3"]:
+    """Colours as a camera at `camera` sees them, 0 or more."""
+    directions = torch.nn.functional.normalize(means - camera, dim=1)
+    basis = spherical_harmonics_reference(directions, degree)
+    seen = basis[:, :1] * sh_dc + (basis[:, 1:, None] * sh_rest[:, : basis.shape[1] - 1]).sum(dim=1)
+    return (seen + 0.5).clamp(min=0)
+
+
+def _slopes(at: Float[Tensor, "m 3"], view: PinholeView) -> Float[Tensor, "m 2 3"]:
+    """Derivatives of a position in the picture by one in the camera."""
+    rows = []
+    for axis, size in ((0, view.width), (1, view.height)):
+        focal, center = view.intrinsics[axis], view.intrinsics[2 + axis]
+        margin = MARGIN * 0.5 * size / focal
+        z = at[:, 2]
+        tangent = (at[:, axis] / z).clamp(
+            -center / focal - margin, (size - center) / focal + margin
+        )
+        row = [torch.zeros_like(z), torch.zeros_like(z), -focal * tangent / z]
+        row[axis] = focal / z
+        rows.append(torch.stack(row, dim=1))
+    return torch.stack(rows, dim=1)
+
+
+def _determinant(covariances: Float[Tensor, "m 3"]) -> Float[Tensor, " m"]:
+    xx, xy, yy = covariances.unbind(dim=1)
+    return xx * yy - xy * xy
+
+
+def degree_of(k: int) -> int:
+    """The degree of k harmonics beyond the first."""
+    return math.isqrt(k + 1) - 1
