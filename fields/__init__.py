@@ -1,7 +1,8 @@
 """What a scene is: points to features to signal, one file per family of backbones.
 
 A `Backbone` maps the unit cube to features; a `RadianceField` puts a `Domain` before it and a
-`RadianceDecoder` behind it, a `SignalField` only a `SignalDecoder`.
+`RadianceDecoder` behind it, a `SignalField` only a `SignalDecoder`. `Gaussians` are a scene without
+either.
 """
 
 from polyfield.fields.backbone import Backbone
@@ -13,6 +14,7 @@ from polyfield.fields.factored import CP, TT, VM, FactoredGrid, KPlanes, TriPlan
 from polyfield.fields.field import RadianceField
 from polyfield.fields.finr import FInr
 from polyfield.fields.frequency import FrequencyEncoding
+from polyfield.fields.gaussians import Gaussians
 from polyfield.fields.hash_grid import HashGrid
 from polyfield.fields.signal_decoder import SignalDecoder
 from polyfield.fields.signal_field import SignalField
@@ -29,6 +31,7 @@ __all__ = [
     "FInr",
     "FactoredGrid",
     "FrequencyEncoding",
+    "Gaussians",
     "HashGrid",
     "KPlanes",
     "RadianceDecoder",

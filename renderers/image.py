@@ -58,11 +58,7 @@ def render_image(
     Raises:
         InputError: for a mode that there is not.
     """
-    unknown = [mode for mode in modes if mode not in MODES]
-    if unknown:
-        raise InputError(
-            field="modes", found=", ".join(unknown), expected=f"some of {', '.join(MODES)}"
-        )
+    check_modes(modes)
     width, height = cameras.size[i].tolist()
     order, pixels = _by_tiles(width, height)
     rays = cameras.rays(torch.full((len(order),), i), pixels)
@@ -96,6 +92,15 @@ def render_image(
         normals=whole.get("normals"),
         extras={"distortion": whole["distortion"], "n_samples": n_samples},
     )
+
+
+def check_modes(modes: tuple[str, ...]) -> None:
+    """InputError for a mode that there is not."""
+    unknown = [mode for mode in modes if mode not in MODES]
+    if unknown:
+        raise InputError(
+            field="modes", found=", ".join(unknown), expected=f"some of {', '.join(MODES)}"
+        )
 
 
 @lru_cache(maxsize=8)

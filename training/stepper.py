@@ -21,11 +21,15 @@ OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
 
 def of_group(group: dict[str, Any], progress: float) -> float:
-    """The factor of a group that learns only for a while: 1 until "hold", 0 from "end" on."""
+    """The factor of a group's own: towards "final" exponentially, and 0 from "end" on.
+
+    From "hold" to "end" the rate falls to 0, in groups that learn only for a while.
+    """
+    factor = float(group.get("final", 1.0)) ** progress
     hold, end = group.get("hold", 1.0), group.get("end", 1.0)
     if progress < hold or hold >= 1:
-        return 1.0
-    return max(end - progress, 0.0) / (end - hold) if end > hold else 0.0
+        return factor
+    return factor * max(end - progress, 0.0) / (end - hold) if end > hold else 0.0
 
 
 class NotFinite(ArithmeticError):

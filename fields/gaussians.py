@@ -1,0 +1,162 @@
+"""A scene as a cloud of Gaussians (Kerbl et al. 2023).
+
+Letters: n Gaussians, k harmonics beyond the first: 0, 3, 8 or 15 for degrees 0 to 3. Parameters are
+named as everywhere (`splats.Splats` says what each is), in world units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from polyfield.errors import InputError
+from polyfield.splats.splats import HARMONICS, Splats
+
+NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
+
+
+class Gaussians(nn.Module):
+    """n Gaussians, none at first: `place` puts some.
+
+    Rates are relative to the optimiser's. With 2.5e-3 there, the defaults are those of the paper.
+
+    Args:
+        degree: of the spherical harmonics by which colour depends on where it is seen from, 0 to 3.
+        degree_every: share of the training after which a further degree counts; 0: all from the
+            start.
+        antialiased: whether what a Gaussian gains in area by being at least a pixel wide is taken
+            from its opacity (Mip-Splatting, Yu et al. 2024).
+        means_lr: of centres, for a scene of extent 1; means_final: the share of it at the end.
+        quats_lr, scales_lr, opacities_lr, sh_dc_lr, sh_rest_lr: of the others.
+        extent: of the scene, world units: the measure of the rate of centres.
+    """
+
+    means: nn.Parameter
+    quats: nn.Parameter
+    log_scales: nn.Parameter
+    opacity_logits: nn.Parameter
+    sh_dc: nn.Parameter
+    sh_rest: nn.Parameter
+    active: Tensor
+
+    def __init__(
+        self,
+        degree: int = 3,
+        degree_every: float = 1 / 30,
+        antialiased: bool = False,
+        means_lr: float = 0.064,
+        means_final: float = 0.01,
+        quats_lr: float = 0.4,
+        scales_lr: float = 2.0,
+        opacities_lr: float = 20.0,
+        sh_dc_lr: float = 1.0,
+        sh_rest_lr: float = 0.05,
+        extent: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if degree not in range(len(HARMONICS)):
+            raise InputError(field="field.degree", found=degree, expected="0 to 3")
+        if not 0 <= degree_every <= 1:
+            expected = "a share of the training, 0 to 1"
+            raise InputError(field="field.degree_every", found=degree_every, expected=expected)
+        if not 0 < means_final <= 1:
+            expected = "above 0, up to 1"
+            raise InputError(field="field.means_final", found=means_final, expected=expected)
+        self.degree, self.degree_every, self.antialiased = degree, degree_every, antialiased
+        self._rates = {
+            "means": means_lr * extent,
+            "quats": quats_lr,
+            "log_scales": scales_lr,
+            "opacity_logits": opacities_lr,
+            "sh_dc": sh_dc_lr,
+            "sh_rest": sh_rest_lr,
+        }
+        for name, rate in self._rates.items():
+            if not 0 <= rate < float("inf"):
+                raise InputError(field=f"field: rate of {name}", found=rate, expected="0 or more")
+        self._finals = {"means": means_final}
+        self.register_buffer("active", torch.tensor(degree if degree_every == 0 else 0))
+        self._resize(0)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.means)
+
+    @property
+    def tensors(self) -> dict[str, nn.Parameter]:
+        """The parameters by name."""
+        return {name: getattr(self, name) for name in NAMES}
+
+    @torch.no_grad()
+    def place(self, values: Mapping[str, Tensor]) -> None:
+        """Take these Gaussians in the place of those there are; missing harmonics are zero.
+
+        Args:
+            values: by name, `means` [n,3] and so on; of `sh_rest` any degree.
+        """
+        n, k = len(values["means"]), HARMONICS[self.degree]
+        self._resize(n)
+        for name, parameter in self.tensors.items():
+            new = values[name].detach().to(parameter)
+            if name == "sh_rest":
+                parameter[:, : new.shape[1]] = new[:, :k]
+            elif new.shape == parameter.shape:
+                parameter.copy_(new)
+            else:
+                expected = list(parameter.shape)
+                raise InputError(field=name, found=list(new.shape), expected=expected)
+
+    def replace(self, parameters: Mapping[str, nn.Parameter]) -> None:
+        """Use these parameters from now on."""
+        for name in NAMES:
+            setattr(self, name, parameters[name])
+
+    def take_structure(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make room for as many as were saved."""
+        if "means" in tensors and len(tensors["means"]) != len(self):
+            self._resize(len(tensors["means"]))
+
+    def _resize(self, n: int) -> None:
+        shapes = {
+            "quats": (n, 4),
+            "opacity_logits": (n,),
+            "sh_rest": (n, HARMONICS[self.degree], 3),
+        }
+        for name in NAMES:
+            setattr(self, name, nn.Parameter(torch.zeros(shapes.get(name, (n, 3)))))
+
+    def grow(self, step: int, progress: float) -> list[object]:
+        """Let a further degree count when its turn has come; no parameter is replaced."""
+        if self.degree_every > 0:
+            self.active.fill_(min(self.degree, int(progress / self.degree_every + 1e-9)))
+        return []
+
+    def regularization(self) -> Tensor:
+        """None: strategies of densification have their own."""
+        return torch.zeros(())
+
+    def parameter_groups(self) -> list[dict]:
+        """A group for each parameter; those of Gaussians that are not in a picture stay."""
+        return [
+            {
+                "params": [parameter],
+                "name": name,
+                "lr_scale": self._rates[name],
+                "final": self._finals.get(name, 1.0),
+                "eps": 1e-15,
+                "sparse": True,
+            }
+            for name, parameter in self.tensors.items()
+        ]
+
+    def splats(self) -> Splats:
+        """The Gaussians as arrays, in the world."""
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.tensors.items()}
+        return Splats(**arrays, antialiased=self.antialiased)
+
+
+def tensors_of(splats: Splats) -> dict[str, Tensor]:
+    """The parameters of splats by name, as `Gaussians.place` takes them."""
+    return {name: torch.from_numpy(getattr(splats, name)) for name in NAMES}
