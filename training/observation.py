@@ -23,6 +23,8 @@ class AppearanceCodes(nn.Module):
         dim: a.
     """
 
+    noun = "appearance code"
+
     def __init__(self, n_images: int, dim: int) -> None:
         super().__init__()
         self.codes = nn.Parameter(torch.zeros(n_images, dim))
@@ -34,6 +36,37 @@ class AppearanceCodes(nn.Module):
     def mean(self, images: Int[Tensor, " k"]) -> Float[Tensor, " a"]:
         """The mean code of images, for views that have none."""
         return self.codes[images].mean(dim=0)
+
+
+class Exposures(nn.Module):
+    """An affine map of colours per image, for exposure and white balance: colour -> A colour + b.
+
+    Args:
+        n_images: of the scene; those that are not trained on keep the map that changes nothing.
+    """
+
+    noun = "exposure"
+
+    def __init__(self, n_images: int) -> None:
+        super().__init__()
+        self.maps = nn.Parameter(identity_exposure().repeat(n_images, 1, 1))
+
+    def forward(self, i: int) -> Float[Tensor, "3 4"]:
+        """[A | b] of an image."""
+        return self.maps[i]
+
+    def mean(self, images: Int[Tensor, " k"]) -> Float[Tensor, " 12"]:
+        """The mean map of images, flat, for views that have none."""
+        return self.maps[images].mean(dim=0).flatten()
+
+    def distance(self, i: int) -> Float[Tensor, ""]:
+        """Mean square of what a map is apart from the one that changes nothing."""
+        return (self.maps[i] - identity_exposure().to(self.maps)).square().mean()
+
+
+def identity_exposure() -> Float[Tensor, "3 4"]:
+    """The map that leaves colours as they are."""
+    return torch.eye(3, 4)
 
 
 class PoseRefinement(nn.Module):
@@ -59,6 +92,13 @@ class PoseRefinement(nn.Module):
             origins=rays.origins + self.translations[rays.camera_index],
             directions=(rotation @ rays.directions[:, :, None])[:, :, 0],
         )
+
+    def pose(self, world_from_camera: Float[Tensor, "3 4"], i: int) -> Float[Tensor, "3 4"]:
+        """The pose of camera i after its motion, differentiable in it."""
+        turn = rotation_from_axis_angle(self.rotations[i])
+        given = world_from_camera.to(turn)
+        moved = given[:, 3] + self.translations[i]
+        return torch.cat([turn @ given[:, :3], moved[:, None]], dim=1)
 
 
 class LearnedBackground(nn.Module):

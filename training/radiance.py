@@ -5,18 +5,14 @@ Letters: r rays, a numbers of an appearance code, h, w pixels.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from polyfield.cameras.cameras import Cameras
 from polyfield.cameras.rays import Rays
 from polyfield.datasets.pixels import PixelSampler, RayBatch
 from polyfield.datasets.scene import Scene
@@ -24,48 +20,16 @@ from polyfield.errors import InputError
 from polyfield.fields.backbone import Replacement
 from polyfield.renderers.render import Render
 from polyfield.training import losses
-from polyfield.training.evaluation import View, chosen, evaluating, score, true_view
 from polyfield.training.growth import Growth, crop_of
-from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
+from polyfield.training.observation import AppearanceCodes
+from polyfield.training.photo_task import PhotoTask, check_known, check_weights
 from polyfield.training.ray_budget import RayBudget
 from polyfield.training.ray_filter import filter_of
 from polyfield.training.sparse_points import SparsePoints
 from polyfield.training.task import StepResult
 
-FIXED = ("white", "black")  # backgrounds of one colour
 
-
-class Renderable(Protocol):
-    """What can be rendered and learned: a renderer with its field, or splats. An `nn.Module`."""
-
-    def __call__(
-        self,
-        rays: Rays,
-        background: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        appearance: Tensor | None = None,
-    ) -> Render: ...
-
-    def image(
-        self,
-        cameras: Cameras,
-        i: int,
-        background: Tensor | None = None,
-        modes: tuple[str, ...] = ("rgb",),
-        appearance: Tensor | None = None,
-    ) -> Render: ...
-
-    def surface_normals(self, rays: Rays, depth: Tensor) -> Tensor: ...
-
-    def update(self, step: int, generator: torch.Generator | None = None) -> None: ...
-
-    def parameter_groups(self) -> list[dict[str, Any]]: ...
-
-    def regularization(self) -> Tensor: ...
-
-
-class RadianceTask:
+class RadianceTask(PhotoTask):
     """Learns a scene from its photos.
 
     Args:
@@ -91,8 +55,7 @@ class RadianceTask:
         lpips: also evaluate LPIPS where it is installed.
     """
 
-    module: nn.Module
-    score_name = "psnr"
+    codes: AppearanceCodes | None
 
     def __init__(
         self,
@@ -124,39 +87,23 @@ class RadianceTask:
             raise InputError(field="task.color", found=color, expected="huber or mse")
         weights = {"distortion": distortion, "entropy": entropy, "depth": depth}
         weights.update(normals=normals, points=points)
-        for name, weight in weights.items():
-            if not 0 <= weight < math.inf:
-                raise InputError(field=f"task.{name}", found=weight, expected="0 or more")
-        self.renderer: Renderable = renderer
-        self.scene, self.color, self.weights, self.lpips = scene, color, weights, lpips
-        self.point_rays, self.vary_background = point_rays, vary_background
+        check_weights(weights)
+        super().__init__(
+            renderer,
+            scene,
+            codes=AppearanceCodes(len(scene), appearance) if appearance else None,
+            refine_poses=refine_poses,
+            vary_background=vary_background,
+            rates={"appearance": appearance_lr, "poses": pose_lr, "background": background_lr},
+            lpips=lpips,
+        )
+        self.color, self.weights, self.point_rays = color, weights, point_rays
         self.budget = RayBudget(samples_per_step, rays, least_rays, most_rays)
-        self.codes = AppearanceCodes(len(scene), appearance) if appearance else None
-        self.poses = PoseRefinement(len(scene)) if refine_poses else None
-        self.learned = LearnedBackground() if scene.background == "learned" else None
-        parts: dict[str, nn.Module | None] = {
-            "appearance": self.codes,
-            "poses": self.poses,
-            "background": self.learned,
-        }
-        self.observation = {name: part for name, part in parts.items() if part is not None}
-        self.module = nn.ModuleDict({"renderer": renderer, **self.observation})
         self.filter = None if filter is None else filter_of(renderer, filter, self.observation)
         if self.filter is not None:
-            self.module["filter"] = self.filter
-        self._rates = {
-            "appearance": appearance_lr,
-            "poses": pose_lr,
-            "background": background_lr,
-        }
+            self.module.add_module("filter", self.filter)
         field: Any = getattr(renderer, "field", renderer)  # splats are their own
         self._growth = Growth(field.grow, None if crop is None else crop_of(renderer, crop))
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that have images, held-out ones first."""
-        parts = self.scene.splits
-        return tuple(name for name in ("test", "val", "train") if len(parts.get(name, ())))
 
     @cached_property
     def sampler(self) -> PixelSampler:
@@ -166,19 +113,12 @@ class RadianceTask:
             InputError: when a loss has a weight and the scene nothing to hold it to.
         """
         scene, weights = self.scene, self.weights
-        for name, known in {
+        known = {
             "depth": scene.depths is not None,
             "normals": scene.normals is not None,
             "points": not weights["points"] or self.sparse_points is not None,
-        }.items():
-            if weights[name] and not known:
-                what = {"depth": "depths", "points": "points that its images saw"}.get(name, name)
-                raise InputError(
-                    file=scene.path,
-                    field=f"task.{name}",
-                    found=f"{weights[name]:g}, and data without {what}",
-                    expected="0, or data that has them",
-                )
+        }
+        check_known(scene, weights, known)
         wanted = {"depths": weights["depth"] > 0, "normals": weights["normals"] > 0}
         return PixelSampler(scene, "train", **wanted)
 
@@ -186,15 +126,6 @@ class RadianceTask:
     def sparse_points(self) -> SparsePoints | None:
         """The training images' views of sparse points, where the scene has them."""
         return SparsePoints.of(self.scene) if self.weights["points"] else None
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The renderer's groups, and those of what is learned per image."""
-        groups = list(self.renderer.parameter_groups())
-        for name, part in self.observation.items():
-            group = {"params": list(part.parameters()), "name": name}
-            # What belongs to images that are not in a batch stays as it is.
-            groups.append({**group, "lr_scale": self._rates[name], "sparse": name != "background"})
-        return groups
 
     def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:
         """Let the field change resolution; what changed is kept to be done again on loading."""
@@ -276,72 +207,9 @@ class RadianceTask:
 
     def _training_background(self, r: int, generator: torch.Generator) -> Tensor | None:
         """[3] or [r, 3] sRGB behind a batch; None for nothing."""
-        varied = self.vary_background and self.scene.images.channels == 4
-        if self.scene.background == "random" or (varied and self.scene.background in FIXED):
+        if self.varies_background:
             return torch.rand(r, 3, generator=generator)
         return self.background
-
-    @property
-    def background(self) -> Float[Tensor, "3"] | None:
-        """What lies behind evaluated views; None for nothing, which is black."""
-        if self.learned is not None:
-            return self.learned()
-        colors = {"white": 1.0, "random": 1.0, "black": 0.0}
-        color = colors.get(self.scene.background)
-        return None if color is None else torch.full((3,), color)
-
-    @property
-    def code(self) -> Float[Tensor, " a"] | None:
-        """The appearance code of views that were not trained on: the mean of those that were."""
-        if self.codes is None:
-            return None
-        return self.codes.mean(self.scene.splits["train"]).detach()
-
-    def views(self, split: str, limit: int | None = None) -> Iterator[View]:
-        """Render the views of a split one by one.
-
-        Args:
-            limit: of how many views, evenly spread; None for all.
-        """
-        scene, behind = self.scene, self.background
-        behind = None if behind is None else behind.detach()
-        for i in chosen(scene, split, limit):
-            truth = true_view(scene, i, behind)
-            mask = None if scene.masks is None else scene.masks[i][..., 0] != 0
-            began = time.perf_counter()
-            render = self.renderer.image(scene.cameras, i, behind, appearance=self.code)
-            seconds = time.perf_counter() - began
-            yield View(scene.images.names[i], truth, render, mask, seconds)
-
-    def evaluate(
-        self, split: str = "test", out: Path | None = None, limit: int | None = None
-    ) -> dict[str, Any]:
-        """Score the views of a split.
-
-        Args:
-            split: "test", "val" or "train".
-            out: a folder for pictures, truth | render | error | depth; None for none.
-            limit: of how many views, evenly spread; None for all.
-
-        Returns:
-            What `evaluation.score` gives, and "split", "background" and "protocol".
-        """
-        with evaluating(self.module):
-            result = score(self.views(split, limit), out, lpips=self.lpips)
-        color = "white" if self.scene.background == "random" else self.scene.background
-        result.update(split=split, background=color, protocol=self._protocol(split, limit))
-        return result
-
-    def _protocol(self, split: str, limit: int | None) -> str:
-        parts = ["poses as given" if self.poses is None else "training poses refined, these given"]
-        if self.codes is not None:
-            parts.append("mean appearance code of the training images")
-        if self.scene.masks is not None:
-            parts.append("masked pixels left out")
-        shown, total = len(chosen(self.scene, split, limit)), len(self.scene.splits[split])
-        if shown < total:
-            parts.append(f"{shown} of {total} images")
-        return "; ".join(parts)
 
     def state(self) -> dict[str, Any]:
         """The number of rays and what made the field grow."""
