@@ -18,6 +18,7 @@ VERBS = {
     "train": "learn a field from posed photos, or from another signal",
     "eval": "score a run on views that it has not seen",
     "render": "make a video or pictures from a run",
+    "convert": "write a file of Gaussians in another format",
     "info": "say what is installed, or what is in some data or a run",
     "bench": "run the benchmarks behind RESULTS.md",
 }

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from polyfield.durable import replace_json
 from polyfield.errors import InputError
-from polyfield.training.durable import replace_json
 
 FOLDER = "cells"
 Record = dict[str, Any]

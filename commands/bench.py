@@ -58,7 +58,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.benchmarks.provenance import revision
     from polyfield.benchmarks.results import results
     from polyfield.benchmarks.running import run_cells
-    from polyfield.training.durable import replace_file
+    from polyfield.durable import replace_file
 
     suite = _one_of("suite", config["suite"], (*catalogue.SUITES, "all"))
     budget = _one_of("budget", config["budget"], catalogue.BUDGETS)

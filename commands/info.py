@@ -15,7 +15,7 @@ polyfield info: what is installed, or what is in some data or a run
 usage: polyfield info [data=PATH] [run=RUN]
 
   data=PATH              how a folder or file of photos is read: format, cameras, splits, scale;
-                         or what is in a picture, a mesh ...
+                         or what is in a picture, a mesh, a file of Gaussians ...
   dataset.KEY=VALUE      as for `polyfield train`: downscale, split, background
   run=RUN                what was trained, how far, its scores and its size
 
@@ -49,13 +49,17 @@ def run(config: dict[str, Any]) -> None:
 
 
 def describe_data(config: dict[str, Any]) -> dict[str, Any]:
-    """Facts of the scene that some data gives, or of another signal: by `dataset` or its name."""
+    """Facts of a scene, of another signal or of Gaussians: by `dataset` or the data's name."""
     from polyfield.datasets.describe import describe
     from polyfield.datasets.load import load_scene
     from polyfield.datasets.signals import SIGNALS, kind_of, load_signal
+    from polyfield.splats.formats import describe as describe_splats
+    from polyfield.splats.formats import is_splats
 
     settings = dict(config["dataset"])
     path = settings.pop("path")
+    if settings["format"] == "auto" and is_splats(Path(path)):
+        return describe_splats(Path(path))
     kind = settings["format"] if settings["format"] in SIGNALS else kind_of(Path(path))
     if kind is None:
         return describe(load_scene(path, **settings))

@@ -48,6 +48,7 @@ OPTIONAL: dict[str, Any] = {
     "time": "0:1",
     "field.points": "points.ply",
     "limit": 1,
+    "degree": 1,
     "size": "1x",
     "task.rotation": 1.0,
     "task.rotation_seed": 1,

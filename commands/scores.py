@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from polyfield.commands.text import table
-from polyfield.training.durable import replace_json
+from polyfield.durable import replace_json
 
 # Scores of an evaluation and how they are shown.
 SHOWN = {

@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from polyfield.datasets.ffmpeg import require_ffmpeg
 from polyfield.datasets.grid import Grid
+from polyfield.durable import replacing
 from polyfield.errors import InputError
-from polyfield.training.durable import replacing
 from polyfield.training.grid_scores import shown
 
 LARGEST = 1 << 31  # samples

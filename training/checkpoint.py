@@ -21,8 +21,8 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
+from polyfield.durable import sync_folder, write_file
 from polyfield.errors import InputError
-from polyfield.training.durable import sync_folder, write_file
 from polyfield.training.snapshot import Snapshot, not_finite
 from polyfield.training.tensor_file import pieces
 from polyfield.version import __version__

@@ -3,7 +3,7 @@
 A node is a dictionary whose `_target_` names a class and whose other keys are its arguments. A
 configuration may come with a run that somebody sent, so a name is not enough: what it leads to must
 be a class of the kind that is made there, itself defined in a trusted package. A function never is
-(`polyfield.training.durable.write_file` writes where it is told), and no argument is a node.
+(`polyfield.durable.write_file` writes where it is told), and no argument is a node.
 """
 
 from __future__ import annotations

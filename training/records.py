@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polyfield.durable import replace_file
 from polyfield.errors import InputError
-from polyfield.training.durable import replace_file
 
 FILE = "metrics.jsonl"
 

@@ -18,11 +18,11 @@ from typing import Any
 import yaml
 
 from polyfield.datasets.detect import check_readable
+from polyfield.durable import replace_file
 from polyfield.errors import InputError
 from polyfield.training import checkpoint
 from polyfield.training.assembly import build_task
 from polyfield.training.catalogue import Data, load_data, task_kind
-from polyfield.training.durable import replace_file
 from polyfield.training.snapshot import restore_model
 from polyfield.training.task import Task
 

@@ -16,8 +16,8 @@ import torch
 from polyfield.cameras.files import cameras_from_dict
 from polyfield.datasets.images import Images
 from polyfield.datasets.scene import Scene
+from polyfield.durable import replace_file
 from polyfield.errors import InputError
-from polyfield.training.durable import replace_file
 
 FILE = "scene.json"
 SAME = 1e-5  # poses nearer than this, in world units, are the same

@@ -12,8 +12,8 @@ from pathlib import Path
 from polyfield.datasets.grid import Grid
 from polyfield.datasets.mesh import Mesh
 from polyfield.datasets.signals import Signal
+from polyfield.durable import replace_file
 from polyfield.errors import InputError
-from polyfield.training.durable import replace_file
 
 FILE = "signal.json"
 

@@ -135,10 +135,10 @@ def test_what_does_not_fit_is_named(ball: Any, changes: dict[str, Any], message:
         "builtins.eval",
         "subprocess.run",
         "polyfieldevil.Thing",
-        "polyfield.training.durable.os.system",  # reaches out through a module of ours
-        "polyfield.training.durable.json.loads",
+        "polyfield.durable.os.system",  # reaches out through a module of ours
+        "polyfield.durable.json.loads",
         "polyfield.training.trainer",  # not callable
-        "polyfield.training.durable.write_file",  # ours, and does what it is told
+        "polyfield.durable.write_file",  # ours, and does what it is told
         "polyfield.cli.main",
         "polyfield.commands.backbones._import",
         "polyfield.training.records.Records",  # a class, but no backbone
@@ -177,9 +177,9 @@ def test_a_run_that_was_sent_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "precious").write_text("mine")
-    target = "polyfield.training.durable.replace_json"
+    target = "polyfield.durable.replace_json"
     sent = config(field={"_target_": target, "path": "precious", "value": 1})
-    with pytest.raises(InputError, match=r"field\._target_: found polyfield\.training\.durable"):
+    with pytest.raises(InputError, match=r"field\._target_: found polyfield\.durable"):
         build_task(sent, ball.ball_scene())
     assert (tmp_path / "precious").read_text() == "mine"
 

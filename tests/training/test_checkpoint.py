@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from polyfield import durable
 from polyfield.errors import InputError
-from polyfield.training import checkpoint, durable
+from polyfield.training import checkpoint
 from polyfield.training.snapshot import Snapshot, check_shapes
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")

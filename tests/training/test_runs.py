@@ -12,9 +12,10 @@ import pytest
 import torch
 import yaml
 
+from polyfield import durable
 from polyfield.datasets import load as load_module
 from polyfield.errors import InputError
-from polyfield.training import catalogue, durable
+from polyfield.training import catalogue
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.runs import create_run, open_run, read_config, write_config
 from polyfield.training.scene_record import check_same_scene, read_scene, write_scene

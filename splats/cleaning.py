@@ -1,0 +1,108 @@
+"""Gaussians that no renderer can use, and those that none would show, left out.
+
+Letters: n Gaussians.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from polyfield.errors import InputError
+from polyfield.splats.activations import SMALLEST
+from polyfield.splats.splats import HARMONICS, Splats
+
+TRANSPARENT = float(np.log(1 / 254)) - 1e-3
+"""Logit of opacity 1/255, less what rounding does to it: renderers skip what is below."""
+
+SURE = 16.0  # logit of what is as good as 0 or 1 in float32
+SHORTEST = 1e-12  # length of a quaternion
+LARGEST_LOG_SCALE = 80.0  # float32 holds its exponential
+
+ATTRIBUTES = ("means", "quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
+
+
+class Cleaned(NamedTuple):
+    """What is left, and what is not.
+
+    Attributes:
+        splats: every value finite, every quaternion longer than 0.
+        dropped: how many Gaussians by reason; reasons without any are left out.
+    """
+
+    splats: Splats
+    dropped: dict[str, int]
+
+
+def clean(splats: Splats, transparent: bool = False) -> Cleaned:
+    """Drop Gaussians that are not finite or have no rotation.
+
+    An infinite logit means an opacity of 0 or 1, a log-scale of minus infinity a flat Gaussian:
+    other programs write them, and they become finite here.
+
+    Args:
+        splats: as read.
+        transparent: whether to drop what has an opacity below 1/255 too, which is never seen.
+    """
+    splats = _mended(splats)
+    kept = np.ones(len(splats), bool)
+    dropped = {}
+    reasons = {"not finite": _not_finite(splats), "without rotation": _unrotated(splats)}
+    if transparent:
+        reasons["nearly transparent"] = splats.opacity_logits < TRANSPARENT
+    for reason, of in reasons.items():
+        count = np.count_nonzero(of & kept)
+        if count:
+            dropped[reason] = int(count)
+        kept &= ~of
+    return Cleaned(splats if kept.all() else selected(splats, kept), dropped)
+
+
+def selected(splats: Splats, kept: Bool[np.ndarray, " n"]) -> Splats:
+    """Some Gaussians, in the order that they are in."""
+    return replace(splats, **{name: getattr(splats, name)[kept] for name in ATTRIBUTES})
+
+
+def cut_degree(splats: Splats, degree: int) -> Splats:
+    """Without harmonics of more than a degree.
+
+    Raises:
+        InputError: for a degree other than 0 to 3.
+    """
+    return replace(splats, sh_rest=splats.sh_rest[:, : HARMONICS[checked_degree(degree)]])
+
+
+def checked_degree(degree: int) -> int:
+    """A degree of harmonics, if it is one that files hold.
+
+    Raises:
+        InputError: for any but 0 to 3.
+    """
+    if degree not in range(len(HARMONICS)):
+        raise InputError(field="degree", found=degree, expected="0, 1, 2 or 3")
+    return degree
+
+
+def _mended(splats: Splats) -> Splats:
+    logits, scales = splats.opacity_logits, splats.log_scales
+    changed = {}
+    if np.isinf(logits).any():
+        changed["opacity_logits"] = np.where(np.isinf(logits), np.sign(logits) * SURE, logits)
+    if np.isneginf(scales).any():
+        changed["log_scales"] = np.where(np.isneginf(scales), np.log(SMALLEST), scales)
+    return replace(splats, **changed) if changed else splats
+
+
+def _not_finite(splats: Splats) -> Bool[np.ndarray, " n"]:
+    bad = (splats.log_scales > LARGEST_LOG_SCALE).any(axis=1)
+    for name in ATTRIBUTES:
+        rows = getattr(splats, name).reshape(len(splats), -1)
+        bad |= ~np.isfinite(rows).all(axis=1)
+    return bad
+
+
+def _unrotated(splats: Splats) -> Bool[np.ndarray, " n"]:
+    return np.abs(splats.quats).max(axis=1, initial=0) < SHORTEST
