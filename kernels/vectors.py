@@ -1,4 +1,4 @@
-"""Vectors of 16 numbers as values in kernels: what LLVM's own vectoriser does not find is written so.
+"""Vectors of 16 numbers as values in kernels: for what LLVM's vectoriser does not find.
 
 A kernel loads rows of 16, computes with `+ - * / <= &`, `select` and `exp2`, and stores them; each
 line is one or two machine instructions where registers hold 16 float32 (AVX-512), and twice or four

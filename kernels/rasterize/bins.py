@@ -1,8 +1,8 @@
 """Which Gaussians touch which tile, and in which of its rows: exactly, from their ellipses.
 
 Letters: m Gaussians front to back, q pairs of a Gaussian and a tile, p parts of the work. In units
-in which alpha = 2^(l - A dx^2 - B dx dy - C dy^2), an ellipse of reach k = l - log2(1/255) holds, in
-the column at dx, the rows
+in which alpha = 2^(l - A dx^2 - B dx dy - C dy^2), an ellipse of reach k = l - log2(1/255) holds,
+in the column at dx, the rows
 
     dy = -B dx / 2C +- sqrt(k / C - (4 A C - B^2) dx^2 / 4 C^2),
 

@@ -1,7 +1,7 @@
 """From gradients of a picture to gradients of the Gaussians' rows, tile by tile, front to back.
 
-What a pixel g-weighted receives from behind Gaussian i is everything less what came up to it, so no
-list per pixel is kept: with the colour of a Gaussian dotted with the pixel's gradient, e_i = c_i . g,
+What a pixel receives from behind Gaussian i is everything less what came up to it, so no list per
+pixel is kept: with the Gaussian's colour dotted with the pixel's gradient, e_i = c_i . g,
 
     R_i = sum over j > i of w_j e_j + T_end (background . g - g_opacity),
     d loss / d alpha_i = T_i e_i - R_i / (1 - alpha_i),
@@ -140,7 +140,7 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, local, sums, su
                 to_nz,
                 abs_x,
                 abs_y,
-            )  # fmt: skip
+            )
         )
         store(sums, at, load(sums, at) + row)
 

@@ -233,7 +233,7 @@ def _sums(
     parts = max(min(get_num_threads(), SUMS_MOST // max(rows.nbytes, 1)), 1)
     sums = np.zeros((parts, *rows.shape), rows.dtype)
     flags = _flags(settings, absolute=settings.tracked)
-    bound = {
+    bound: dict[str, Any] = {
         "blend_tile_backward": variant(blend_backward.blend_tile_backward, **flags),
         "fill_tile": variant(blend_backward.fill_tile, **_flags(settings)),
     }

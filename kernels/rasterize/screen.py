@@ -5,8 +5,8 @@ A Gaussian's ellipse in the picture comes from two rows of numbers (EWA splattin
 
     t_0 = fx / z (W_0 - clamp(x / z) W_2),   t_1 = fy / z (W_1 - clamp(y / z) W_2)
 
-are the rows of J W, a_i = S R^T t_i are they in units of the Gaussian's own axes, and the covariance
-in the picture is [a_0.a_0, a_0.a_1; a_0.a_1, a_1.a_1] + blur. Letters: w, x, y, z of a quaternion;
+are the rows of J W, a_i = S R^T t_i are they in units of the Gaussian's own axes, and the
+covariance in the picture is [a_0.a_0, a_0.a_1; a_0.a_1, a_1.a_1] + blur. Letters: w, x, y, z of a quaternion;
 r_ij of a rotation; s scales. Arguments are vectors unless they are a camera.
 """
 
@@ -64,7 +64,7 @@ def in_camera(camera, x, y, z):  # type: ignore[no-untyped-def]
 
 @leaf
 def slope_bounds(camera):  # type: ignore[no-untyped-def]
-    """Least and greatest x / z and y / z of what is projected: 0.3 half widths beyond the picture."""
+    """Least and greatest x / z and y / z: 0.3 half widths beyond the picture."""
     fx, fy, cx, cy = camera[FX], camera[FY], camera[CX], camera[CY]
     margin_x, margin_y = 0.15 * camera[WIDTH] / fx, 0.15 * camera[HEIGHT] / fy
     right, bottom = (camera[WIDTH] - cx) / fx, (camera[HEIGHT] - cy) / fy
