@@ -65,7 +65,7 @@ def is_done(local):  # type: ignore[no-untyped-def]
     """Whether no pixel of a tile lets light through."""
     opaque = filled(local.dtype.type(OPAQUE))
     for row in range(TILE):
-        if any_of(load(local, row * TILE) >= opaque):  # noqa: SIM110 (compiled)
+        if any_of(load(local, row * TILE) >= opaque):
             return False
     return True
 

@@ -1,8 +1,8 @@
 """Gaussians to rows of numbers in the picture: those that can be seen.
 
 Work goes 16 Gaussians at a time: their numbers are turned from rows into planes of 16, which are
-vectors to compute with, and what is seen is turned back into rows. Letters: n Gaussians, k harmonics beyond the
-first, p parts of the work, one a thread.
+vectors to compute with, and what is seen is turned back into rows. Letters: n
+Gaussians, k harmonics beyond the first, p parts of the work, one a thread.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ A Gaussian's ellipse in the picture comes from two rows of numbers (EWA splattin
     t_0 = fx / z (W_0 - clamp(x / z) W_2),   t_1 = fy / z (W_1 - clamp(y / z) W_2)
 
 are the rows of J W, a_i = S R^T t_i are they in units of the Gaussian's own axes, and the
-covariance in the picture is [a_0.a_0, a_0.a_1; a_0.a_1, a_1.a_1] + blur. Letters: w, x, y, z of a quaternion;
-r_ij of a rotation; s scales. Arguments are vectors unless they are a camera.
+covariance in the picture is [a_0.a_0, a_0.a_1; a_0.a_1, a_1.a_1] + blur. Letters: w, x, y, z of a
+quaternion; r_ij of a rotation; s scales. Arguments are vectors unless they are a camera.
 """
 
 from __future__ import annotations
