@@ -59,7 +59,9 @@ def variant(function: Block, **constants: Any) -> Block:
     label = ",".join(f"{key}={name_of(value)}" for key, value in sorted(constants.items()))
     key = f"{plain.__module__}.{plain.__qualname__}[{label}]"
     if key not in _variants:
-        _variants[key] = block(rebound(plain, f"{plain.__qualname__}[{label}]", constants))
+        options = getattr(function, "targetoptions", {})
+        kind = leaf if options.get("_nrt") is False else block
+        _variants[key] = kind(rebound(plain, f"{plain.__qualname__}[{label}]", constants))
     return _variants[key]
 
 

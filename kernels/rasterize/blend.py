@@ -64,10 +64,10 @@ def begin_tile(local, planes, columns, lines):  # type: ignore[no-untyped-def]
 def is_done(local):  # type: ignore[no-untyped-def]
     """Whether no pixel of a tile lets light through."""
     opaque = filled(local.dtype.type(OPAQUE))
-    for row in range(TILE):
-        if any_of(load(local, row * TILE) >= opaque):
-            return False
-    return True
+    row = 0
+    while row < TILE and not any_of(load(local, row * TILE) >= opaque):
+        row += 1
+    return row == TILE
 
 
 @leaf
