@@ -193,7 +193,7 @@ def test_extreme_shapes_are_the_reference() -> None:
 
 
 def test_an_empty_scene_is_its_background() -> None:
-    found, gradients, seen = drawn(rasterize, several(0))
+    found, gradients, _ = drawn(rasterize, several(0))
     expected = torch.tensor([0.2, 0.5, 0.7], dtype=F64)[:, None, None].expand(3, 35, 45)
     assert torch.equal(found["rgb"], expected)
     assert not found["opacity"].any()
