@@ -133,14 +133,15 @@ class Picture:
 
     Attributes:
         camera: [19] see `screen`.
-        order: [m] int32 Gaussians front to back; rows: [m,16]; radii: [n].
+        visible: [m], rank_of: [n] see `order`; rows: [m,16] front to back; radii: [n].
         ranks, spans, starts, reached, work: see `bins` and `blend`.
         rgb: [3,h,w]; opacity, depth, median: [h,w]; normals: [3,h,w]; of no pixels where not
             asked for.
     """
 
     camera: np.ndarray
-    order: np.ndarray
+    visible: np.ndarray
+    rank_of: np.ndarray
     rows: np.ndarray
     radii: np.ndarray
     ranks: np.ndarray
@@ -183,13 +184,15 @@ def _draw(settings: Settings, gaussians: list[np.ndarray], pose: Any, background
         camera, *gaussians, settings.degree, settings.antialiased, BLUR, rows, tiles, radii, seen,
         counts,
     )  # fmt: skip
-    ordered, sorted_rows = np.empty(n, np.int32), np.empty((n, ROW), dtype)
+    visible, ordered, rank_of = (np.empty(n, np.int32) for _ in range(3))
+    sorted_rows = np.empty((n, ROW), dtype)
     first_pair = np.empty(n + 1, np.int64)
     words, bits = rows.view(_WORDS[dtype]), 8 * dtype.itemsize
     m = specialise(order.order_by_depth)(
-        rows, words, bits, tiles, seen, counts, ordered, sorted_rows, first_pair
+        rows, words, bits, tiles, seen, counts, visible, ordered, rank_of, sorted_rows, first_pair
     )
-    ordered, sorted_rows, first_pair = ordered[:m], sorted_rows[:m], first_pair[: m + 1]
+    visible, ordered, sorted_rows = visible[:m], ordered[:m], sorted_rows[:m]
+    first_pair = first_pair[: m + 1]
     across = -(-width // TILE)
     count = across * -(-height // TILE)
     q = int(first_pair[m])
@@ -216,8 +219,8 @@ def _draw(settings: Settings, gaussians: list[np.ndarray], pose: Any, background
         reached, done,
     )  # fmt: skip
     return Picture(
-        camera, ordered, sorted_rows, radii, ranks, spans, starts, reached, done, rgb, opacity,
-        depth, median, normals,
+        camera, visible, rank_of, sorted_rows, radii, ranks, spans, starts, reached, done, rgb,
+        opacity, depth, median, normals,
     )  # fmt: skip
 
 
@@ -294,8 +297,8 @@ class _Rasterize(torch.autograd.Function):
             bound = variant(onto_parameters.project_16_backward, NORMALS=settings.normals)
             specialise(onto_parameters.project_backward, project_16_backward=bound)(
                 picture.camera, means, quats, log_scales, opacity_logits, sh_rest, settings.degree,
-                settings.antialiased, BLUR, picture.order, picture.rows, sums, bool(needs[6]),
-                *into, on_screen, magnitudes, of_pose,
+                settings.antialiased, BLUR, picture.visible, picture.rank_of, picture.rows, sums,
+                bool(needs[6]), *into, on_screen, magnitudes, of_pose,
             )  # fmt: skip
         if settings.statistics is not None:
             settings.statistics.gradients = torch.from_numpy(on_screen)
