@@ -30,29 +30,14 @@ from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
 from polyfield.kernels.ssim_reference import RADIUS
 from polyfield.kernels.ssim_sweep import EDGE, LANES, SCRATCH, photometric, split_jobs
+from polyfield.kernels.workspace import Workspace
 
 Picture = Float[Tensor, "c h w"]
 Photo = UInt8[Tensor, "c h w"] | Float[Tensor, "c h w"]
 Mask = Bool[Tensor, "h w"] | UInt8[Tensor, "h w"]
 
 
-class _Workspace:
-    """Memory that calls share, one after the other: pages that are new cost more than the sums."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[np.dtype, np.ndarray] = {}
-
-    def take(self, n: int, dtype: np.dtype) -> np.ndarray:
-        """n numbers from a cache line's start on, of any value; only under the launch lock."""
-        line = 64 // dtype.itemsize
-        if dtype not in self._buffers or len(self._buffers[dtype]) < n + line:
-            self._buffers[dtype] = np.zeros(n + line, dtype)
-        buffer = self._buffers[dtype]
-        start = -(buffer.ctypes.data // dtype.itemsize) % line
-        return buffer[start : start + n]
-
-
-_workspace = _Workspace()
+_workspace = Workspace()
 
 
 def _run(
@@ -75,7 +60,7 @@ def _run(
     sums = np.zeros((len(jobs), 2))
     run = specialise(photometric)
     with launch():
-        memory = _workspace.take(threads * SCRATCH + c * h * 3 * columns, dtype)
+        memory = _workspace.take("sweep", threads * SCRATCH + c * h * 3 * columns, dtype)
         run(
             1 if gradient is None else 2, p, q, inside, dtype.type(scale), slopes.astype(dtype),
             taps, jobs, memory[: threads * SCRATCH].reshape(threads, SCRATCH),

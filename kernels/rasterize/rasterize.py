@@ -33,8 +33,10 @@ from polyfield.kernels.rasterize.records import (
 )
 from polyfield.kernels.rasterize.reference import WANTS, rasterize_reference
 from polyfield.kernels.rasterize.screen import LOG2_E, ROW, TILE
+from polyfield.kernels.workspace import Workspace
 
 SUMS_MOST = 1 << 28  # bytes of gradients of rows, all parts together, where there are many parts
+_workspace = Workspace()
 _WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 
 
@@ -176,17 +178,17 @@ def _draw(settings: Settings, gaussians: list[np.ndarray], pose: Any, background
     """
     dtype, n, parts = gaussians[0].dtype, len(gaussians[0]), get_num_threads()
     width, height = settings.size
-    camera = _camera(settings, pose)
-    rows, tiles = np.empty((n, ROW), dtype), np.empty((n, 4), np.int32)
-    radii, seen = np.empty(n, dtype), np.empty(n, np.int32)
+    camera, take = _camera(settings, pose), _workspace.take
+    rows, tiles = take("rows", (n, ROW), dtype), take("tiles", (n, 4), np.int32)
+    radii, seen = np.empty(n, dtype), take("seen", n, np.int32)
     counts = np.empty(parts, np.int64)
     specialise(project.project)(
         camera, *gaussians, settings.degree, settings.antialiased, BLUR, rows, tiles, radii, seen,
         counts,
     )  # fmt: skip
-    visible, ordered, rank_of = (np.empty(n, np.int32) for _ in range(3))
+    visible, rank_of = np.empty(n, np.int32), np.empty(n, np.int32)
+    ordered, first_pair = take("ordered", n, np.int32), take("first_pair", n + 1, np.int64)
     sorted_rows = np.empty((n, ROW), dtype)
-    first_pair = np.empty(n + 1, np.int64)
     words, bits = rows.view(_WORDS[dtype]), 8 * dtype.itemsize
     m = specialise(order.order_by_depth)(
         rows, words, bits, tiles, seen, counts, visible, ordered, rank_of, sorted_rows, first_pair
@@ -196,8 +198,8 @@ def _draw(settings: Settings, gaussians: list[np.ndarray], pose: Any, background
     across = -(-width // TILE)
     count = across * -(-height // TILE)
     q = int(first_pair[m])
-    pair_tile, pair_rank = np.empty(q, np.int32), np.empty(q, np.int32)
-    pair_span, ends = np.empty(q, np.uint16), np.empty(parts, np.int64)
+    pair_tile, pair_rank = take("pair_tile", q, np.int32), take("pair_rank", q, np.int32)
+    pair_span, ends = take("pair_span", q, np.uint16), np.empty(parts, np.int64)
     found, work = np.zeros((parts, count), np.int64), np.zeros((parts, count), np.int64)
     specialise(bins.find_pairs)(
         sorted_rows, ordered, tiles, first_pair, across, height, pair_tile, pair_rank, pair_span,
@@ -234,7 +236,7 @@ def _sums(
     """
     rows = picture.rows
     parts = max(min(get_num_threads(), SUMS_MOST // max(rows.nbytes, 1)), 1)
-    sums = np.zeros((parts, *rows.shape), rows.dtype)
+    sums = _workspace.zeros("sums", (parts, *rows.shape), rows.dtype)
     flags = _flags(settings, absolute=settings.tracked)
     bound: dict[str, Any] = {
         "blend_tile_backward": variant(blend_backward.blend_tile_backward, **flags),
