@@ -17,7 +17,7 @@ from polyfield.cameras.cameras import Cameras
 from polyfield.cameras.rays import Rays
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
-from polyfield.training.radiance import Renderable
+from polyfield.training.photo_task import Renderable
 from polyfield.training.seeds.thinning import thinned
 
 PIXELS = 4  # looked at for each point that is wanted: surfaces are seen more than once
