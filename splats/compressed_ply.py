@@ -105,7 +105,7 @@ def _read_ranges(header: PlyHeader, m: int) -> np.ndarray:
     _check(header, chunk, names, "f4")
     rows = [columns(block, names) for block in blocks(header, chunk)]
     table = np.concatenate([np.empty((0, len(names)), np.float32), *rows])
-    parts = table.reshape(m, -1, 2, 3)
+    parts = table.reshape(m, len(names) // 6, 2, 3)
     if not colored:
         unit = np.broadcast_to(np.array([[0.0], [1.0]], np.float32), (m, 1, 2, 3))
         parts = np.concatenate([parts, unit], axis=1)
