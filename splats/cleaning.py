@@ -99,8 +99,8 @@ def _mended(splats: Splats) -> Splats:
 def _not_finite(splats: Splats) -> Bool[np.ndarray, " n"]:
     bad = (splats.log_scales > LARGEST_LOG_SCALE).any(axis=1)
     for name in ATTRIBUTES:
-        rows = getattr(splats, name).reshape(len(splats), -1)
-        bad |= ~np.isfinite(rows).all(axis=1)
+        values = getattr(splats, name)
+        bad |= ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     return bad
 
 
