@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def _read_rest(header: PlyHeader, n: int) -> np.ndarray:
     # A byte stands for the middle of its step, the first and the last for the ends.
     values = (np.arange(256, dtype=np.float32) - 127.5) / np.float32(SH_STEPS)
     values[0], values[255] = -4, 4
-    offsets = element.dtype.fields or {}
+    offsets: Any = element.dtype.fields
     places = [offsets[name][1] for name in rest_names(k)]
     start = 0
     for block in blocks(header, element):
