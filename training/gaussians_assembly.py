@@ -66,6 +66,20 @@ def build_splatting(config: Config, scene: Scene) -> Task:
     return task
 
 
+def settled_splatting(config: Config) -> dict[str, Any]:
+    """The configuration without what Gaussians have no use for.
+
+    Raises:
+        InputError: for such a key that was set.
+    """
+    share = (config.get("trainer") or {}).get("geometry")
+    if share:
+        hint = "task.init=points|depths|random, or task.init_from=FILE"
+        message = "Gaussians need no geometry to lie around"
+        raise InputError(message, field="trainer.geometry", found=share, expected=0, hint=hint)
+    return {**config, "task": picture_settings(config)}
+
+
 def picture_settings(config: Config) -> dict[str, Any]:
     """The node `task` without the keys that are about rays, which must be as they are shipped.
 

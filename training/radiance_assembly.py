@@ -23,7 +23,7 @@ from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.training import scene_defaults
-from polyfield.training.gaussians_assembly import build_splatting, picture_settings
+from polyfield.training.gaussians_assembly import build_splatting, settled_splatting
 from polyfield.training.instantiate import configuration_node, make
 from polyfield.training.radiance import RadianceTask
 from polyfield.training.renderer_choice import chosen_renderer
@@ -51,7 +51,7 @@ def build_radiance(config: Config, scene: Scene) -> Task:
 def settled(config: dict[str, Any], scene: Scene) -> dict[str, Any]:
     """The configuration with what suits the scene and the budget, which may change later."""
     if config.get("decoder") is None:
-        return {**config, "task": picture_settings(config)}
+        return settled_splatting(config)
     renderer = chosen_renderer(configuration_node(config, "renderer"), scene)
     return {**scene_defaults.with_tables(config), "renderer": renderer}
 
