@@ -206,7 +206,7 @@ def test_draws_are_the_generators(make: Any) -> None:
     ],
 )
 def test_settings_without_a_meaning_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"densification.{name}"):
+    with pytest.raises(InputError, match=f"densify.{name}"):
         Classic(**{name: value})
 
 
