@@ -25,6 +25,8 @@ for step in range(1, int(words["num-iters"]) + 1):
     print(f"Step {{step}}: 0.1 (1%)", flush=True)
     if sys.argv[1] == "broken" and step == 3:
         sys.exit("out of points")
+if sys.argv[1] == "unsaved":
+    sys.exit("disk full")
 cameras = Path(words["output"]).with_name("cameras.json")
 cameras.write_text('[{{"width": 267, "height": 200}}]')
 """
@@ -106,6 +108,7 @@ def test_a_clone_that_is_not_built_is_not_run(tmp_path: Path) -> None:
         opensplat.measure("photos", str(tmp_path), 3, 3, steps=8, repetitions=1)
 
 
-def test_a_program_that_fails_is_not_run_and_says_why(clone: Path) -> None:
-    with pytest.raises(NotRun, match="status 1 after: out of points"):
-        opensplat.their_rate(clone / opensplat.PROGRAM, "broken", 3, 3, steps=8)
+@pytest.mark.parametrize(("data", "said"), [("broken", "out of points"), ("unsaved", "disk full")])
+def test_a_program_that_fails_is_not_run_and_says_why(clone: Path, data: str, said: str) -> None:
+    with pytest.raises(NotRun, match=f"status 1 after: {said}"):
+        opensplat.their_rate(clone / opensplat.PROGRAM, data, 3, 3, steps=8)
