@@ -131,6 +131,8 @@ def our_rate(data: str, downscale: int, degree: int, steps: int) -> float:
         "field=gaussians",
         f"field.degree={degree}",
         "field.degree_every=0",
+        "densify=none",
+        "task.init=points",
         f"trainer.max_steps={WARM_UP + steps}",
         "trainer.log_every=0",
     )
