@@ -94,7 +94,7 @@ def write(splats: Splats, path: Path) -> None:
     # time and finds less.
     gzip = zlib.compressobj(6, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
     pieces = [gzip.compress(header)]
-    pieces += [gzip.compress(stream) for stream in pack(splats, bits).values()]
+    pieces += [gzip.compress(stream.tobytes()) for stream in pack(splats, bits).values()]
     Path(path).write_bytes(b"".join([*pieces, gzip.flush()]))
 
 
