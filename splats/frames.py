@@ -36,6 +36,8 @@ ODD = ("y", "z", "x", "xy", "yz", "", "xz", "", "y", "xyz", "y", "z", "x", "z", 
 
 BANDS = (slice(0, 3), slice(3, 8), slice(8, 15))
 
+MOST_FACTOR = 1e30  # what is beyond overflows in float32
+LEAST_FLATNESS = 1e-12  # ratio of a matrix's shortest and longest axes
 SAME_LENGTH = 1e-6  # relative difference of axes up to which a matrix scales all of them alike
 
 
@@ -69,13 +71,11 @@ def transformed(splats: Splats, matrix: Float[np.ndarray, "4 4"]) -> Splats:
         InputError: for a matrix that is not finite or flattens space.
     """
     linear = np.asarray(matrix[:3, :3], np.float64)
-    if not np.isfinite(matrix[:3]).all():
+    if not np.abs(matrix[:3]).max() < MOST_FACTOR:
         raise InputError(field="transformation", found="NaN or infinity", expected="finite numbers")
     u, lengths, vt = np.linalg.svd(linear)
-    if lengths[2] <= 1e-12 * lengths[0] or lengths[0] == 0:
-        raise InputError(
-            field="transformation", found="no volume left", expected="one that has an inverse"
-        )
+    if lengths[2] <= LEAST_FLATNESS * lengths[0]:
+        raise InputError(field="transformation", found="space made flat", expected="an inverse")
     turn = u @ vt
     if lengths[0] <= lengths[2] * (1 + SAME_LENGTH):
         quats = _turned_quats(splats.quats, turn)
