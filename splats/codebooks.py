@@ -3,9 +3,9 @@
 Letters: n samples, c components of one, m entries of a codebook.
 
 In one dimension the samples are sorted once; what an entry stands for is then a range, and a round
-of Lloyd's algorithm (1982) is m binary searches and m differences of running sums. Half the entries
-start as dense as the cube root of the samples' density, where it would end for many entries (Panter
-and Dite 1951), half as dense as the samples, in case a few far ones make the rest look like one.
+of Lloyd's algorithm (1982) is m binary searches and m differences of running sums. Entries start as
+dense as the cube root of the samples' density, where many of them would end (Panter and Dite 1951);
+one that stands for nothing moves to where the error is greatest.
 
 In many dimensions all entries at once would cost n m c a round. Instead samples are divided among
 some 2 sqrt(m) coarse entries and each of those groups has its own share of the fine ones.
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
 ROUNDS_SCALAR = 60
+WIDEST_GAP = 1000  # between neighbouring quantiles, relative to the median one
 ROUNDS_COARSE, ROUNDS_FINE = 4, 3
 BLOCK_FLOATS = 1 << 22  # of distances at a time
 TRAINED_PER_ENTRY = 64  # samples a coarse entry learns from
@@ -28,31 +29,44 @@ def scalar_codebook(
 ) -> tuple[Float[np.ndarray, " m"], Int[np.ndarray, "..."]]:
     """m values in ascending order and, for each of the given ones, which is nearest."""
     ordered = np.sort(values, axis=None).astype(np.float64)
+    # Around the middle one, so that differences of sums of squares keep their digits.
+    middle = ordered[len(ordered) // 2]
+    ordered -= middle
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    quantiles = ordered[(np.arange(m // 2) * len(ordered) + len(ordered) // 2) // max(m // 2, 1)]
-    entries = np.sort(np.concatenate([quantiles, _cube_root_quantiles(ordered, m - m // 2)]))
+    squares = np.concatenate([[0.0], np.cumsum(ordered**2)])
+    entries = _cube_root_quantiles(ordered, m)
     for _ in range(ROUNDS_SCALAR):
         cuts = np.searchsorted(ordered, (entries[1:] + entries[:-1]) / 2)
         cuts = np.concatenate([[0], cuts, [len(ordered)]])
         counts = np.diff(cuts)
         means = np.diff(sums[cuts]) / np.maximum(counts, 1)
-        moved = np.sort(np.where(counts > 0, means, entries))
+        errors = np.diff(squares[cuts]) - counts * means**2
+        moved = np.where(counts > 0, means, entries)
+        unused = np.flatnonzero(counts == 0)
+        worst = np.argsort(-errors)[: min(len(unused), int((counts > 1).sum()))]
+        upper_half = ordered[(cuts[worst] + 3 * cuts[worst + 1]) // 4]
+        moved[unused[: len(worst)]] = upper_half
+        moved.sort()
         if np.array_equal(moved, entries):
             break
         entries = moved
-    entries = entries.astype(np.float32)
+    entries = (entries + middle).astype(np.float32)
     between = (entries[1:] + entries[:-1]) / 2
     return entries, np.searchsorted(between, values.reshape(-1)).reshape(values.shape)
 
 
 def _cube_root_quantiles(ordered: Float[np.ndarray, " n"], m: int) -> Float[np.ndarray, " m"]:
-    """Values of which there are as many in a stretch as its share of the density's cube root."""
-    low, high = ordered[0], ordered[-1]
-    if low == high:
-        return np.full(m, low)
-    edges = np.linspace(low, high, 4 * m + 1)
-    density = np.diff(np.searchsorted(ordered, edges)).astype(np.float64)
-    share = np.concatenate([[0.0], np.cumsum(np.cbrt(density + 1e-9))])
+    """Values of which there are as many in a stretch as its share of the density's cube root.
+
+    Between quantiles the density is one over the width, so the share is the width to the power 2/3;
+    gaps that are far wider than most hold little and get less.
+    """
+    edges = ordered[np.linspace(0, len(ordered) - 1, 8 * m + 1).astype(int)]
+    widths = np.diff(edges)
+    if not widths.any():
+        return np.full(m, edges[0])
+    capped = np.minimum(widths, WIDEST_GAP * np.median(widths[widths > 0]))
+    share = np.concatenate([[0.0], np.cumsum(np.cbrt(capped) ** 2)])
     return np.interp((np.arange(m) + 0.5) / m * share[-1], share, edges)
 
 
