@@ -1,14 +1,8 @@
-"""Gaussians from one frame into another: axes that turn around, and any affine transformation.
+"""Gaussians in other frames: axes that turn around, and any affine transformation.
 
 A frame is named by where its axes point: RDF (right, down, forward) is that of `Splats`, RUB
-(right, up, back) that of .spz, LUF (left, up, forward) that of glTF.
-
-Letters: n Gaussians, k harmonics beyond the first, m directions.
-
-Harmonics are 3DGS's: the real ones with the Condon-Shortley phase, by degree, then order -l to l.
-A polynomial that is odd in an axis changes its sign with it; under any other rotation or mirroring
-the harmonics of a degree mix among themselves (Ivanic and Ruedenberg 1996), by a matrix that is
-found here from their values in sixteen directions.
+(right, up, back) that of .spz, LUF (left, up, forward) that of glTF. Letters: n Gaussians, k
+harmonics beyond the first.
 """
 
 from __future__ import annotations
@@ -19,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polyfield.errors import InputError
+from polyfield.splats.harmonics import harmonic_rotation, harmonic_signs
 from polyfield.splats.splats import Splats
 
 AXES = {
@@ -31,22 +26,16 @@ AXES = {
 }
 """Where an axis of that letter points, in RDF."""
 
-ODD = ("y", "z", "x", "xy", "yz", "", "xz", "", "y", "xyz", "y", "z", "x", "z", "x")
-"""The axes in which each of the fifteen harmonics of degrees 1 to 3 is odd."""
-
-BANDS = (slice(0, 3), slice(3, 8), slice(8, 15))
-
 MOST_FACTOR = 1e30  # what is beyond overflows in float32
 LEAST_FLATNESS = 1e-12  # ratio of a matrix's shortest and longest axes
-SAME_LENGTH = 1e-6  # relative difference of axes up to which a matrix scales all of them alike
+SAME_LENGTH = 1e-5  # relative difference of axes up to which a matrix scales all of them alike
+LEAST_LOG = -1e4  # of the longest axis of a Gaussian
 
 
 def flipped(splats: Splats, signs: tuple[int, int, int]) -> Splats:
     """The Gaussians with the axes of sign -1 pointing the other way; exact, and its own inverse."""
     x, y, z = signs
-    by_axis = dict(zip("xyz", signs))
-    k = splats.sh_rest.shape[1]
-    odd = np.array([np.prod([by_axis[axis] for axis in axes]) for axes in ODD[:k]], np.float32)
+    odd = harmonic_signs(signs)[: splats.sh_rest.shape[1]]
     return replace(
         splats,
         means=splats.means * np.array(signs, np.float32),
@@ -60,38 +49,52 @@ def rdf_from(frame: str) -> Float[np.ndarray, "3 3"]:
     return np.array([AXES[letter] for letter in frame], np.float64).T
 
 
-def transformed(splats: Splats, matrix: Float[np.ndarray, "4 4"]) -> Splats:
-    """The Gaussians after an affine transformation, which may mirror and scale axes apart.
+@np.errstate(over="ignore", invalid="ignore")
+def transformed(splats: Splats, new_from_old: Float[np.ndarray, "4 4"]) -> Splats:
+    """The Gaussians in another frame, looking the same from there.
+
+    Where the matrix scales axes apart, ellipsoids are stretched and harmonics turned by the nearest
+    rotation, or mirroring. What is not finite stays so.
 
     Args:
-        splats: n Gaussians.
-        matrix: [4,4] new from old, applied to columns; the last row is not looked at.
+        splats: in the old frame.
+        new_from_old: x -> A x + t, any A that has an inverse.
 
     Raises:
-        InputError: for a matrix that is not finite or flattens space.
+        InputError: for a matrix that is not of this kind.
     """
-    linear = np.asarray(matrix[:3, :3], np.float64)
-    if not np.abs(matrix[:3]).max() < MOST_FACTOR:
-        raise InputError(field="transformation", found="NaN or infinity", expected="finite numbers")
+    linear, translation = _split(np.asarray(new_from_old, np.float64))
     u, lengths, vt = np.linalg.svd(linear)
     if lengths[2] <= LEAST_FLATNESS * lengths[0]:
         raise InputError(field="transformation", found="space made flat", expected="an inverse")
     turn = u @ vt
     if lengths[0] <= lengths[2] * (1 + SAME_LENGTH):
-        quats = _turned_quats(splats.quats, turn)
+        quats = _turned(splats.quats, turn)
         log_scales = splats.log_scales + np.float32(np.log(lengths.mean()))
     else:
         quats, log_scales = _stretched(splats, linear)
+    n, k, _ = splats.sh_rest.shape
+    mix = np.kron(harmonic_rotation(turn)[:k, :k], np.eye(3)).astype(np.float32)
     return replace(
         splats,
-        means=(splats.means @ linear.T + matrix[:3, 3]).astype(np.float32),
+        means=(splats.means @ linear.T + translation).astype(np.float32),
         quats=quats,
         log_scales=log_scales,
-        sh_rest=_turned_harmonics(splats.sh_rest, turn),
+        sh_rest=(splats.sh_rest.reshape(n, 3 * k) @ mix.T).reshape(n, k, 3),
     )
 
 
-def _turned_quats(
+def _split(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if matrix.shape != (4, 4) or not np.abs(matrix).max() < MOST_FACTOR:
+        expected = "4 x 4 finite numbers"
+        raise InputError(field="transformation", found=matrix.tolist(), expected=expected)
+    if not np.array_equal(matrix[3], [0, 0, 0, 1]):
+        found = matrix[3].tolist()
+        raise InputError(field="transformation", found=found, expected="a last row 0, 0, 0, 1")
+    return matrix[:3, :3], matrix[:3, 3]
+
+
+def _turned(
     quats: Float[np.ndarray, "n 4"], turn: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "n 4"]:
     """A mirroring leaves the same ellipsoid as the rotation that is its negative."""
@@ -100,7 +103,7 @@ def _turned_quats(
     proper = turn * np.sign(np.linalg.det(turn))
     x, y, z, w = Rotation.from_matrix(proper).as_quat()
     product = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
-    return (quats @ product.T.astype(np.float32)).astype(np.float32)
+    return (quats.astype(np.float64) @ product.T).astype(np.float32)
 
 
 def _stretched(
@@ -109,59 +112,15 @@ def _stretched(
     """Axes and lengths of the ellipsoids after a matrix that does not keep angles."""
     from scipy.spatial.transform import Rotation
 
+    quats, log_scales = splats.quats.copy(), splats.log_scales.copy()
+    # The decompositions do not end on NaN, and quaternions of 0 have no matrix.
+    sound = np.isfinite(quats).all(1) & quats.any(1) & (log_scales < np.inf).all(1)
+    logs = log_scales[sound].astype(np.float64)
     # Relative to the longest axis, so that tiny Gaussians do not underflow.
-    longest = splats.log_scales.max(axis=1, keepdims=True).astype(np.float64)
-    rotations = Rotation.from_quat(np.roll(splats.quats, -1, axis=1)).as_matrix()
-    columns = linear @ rotations * np.exp(splats.log_scales - longest)[:, None, :]
-    u, lengths, _ = np.linalg.svd(columns)
+    longest = np.maximum(logs.max(axis=1, keepdims=True), LEAST_LOG)
+    rotations = Rotation.from_quat(np.roll(quats[sound], -1, axis=1)).as_matrix()
+    u, lengths, _ = np.linalg.svd(linear @ rotations * np.exp(logs - longest)[:, None, :])
     u[:, :, 2] *= np.sign(np.linalg.det(u))[:, None]
-    quats = np.roll(Rotation.from_matrix(u).as_quat(), 1, axis=1)
-    smallest = np.finfo(np.float32).tiny
-    return quats.astype(np.float32), (np.log(np.maximum(lengths, smallest)) + longest).astype(
-        np.float32
-    )
-
-
-def _turned_harmonics(
-    sh_rest: Float[np.ndarray, "n k 3"], turn: Float[np.ndarray, "3 3"]
-) -> Float[np.ndarray, "n k 3"]:
-    """c'(d) = c(turn^-1 d), degree by degree."""
-    directions = np.random.default_rng(0).normal(size=(16, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    before, after = harmonics(directions), harmonics(directions @ turn.T)
-    result = np.empty_like(sh_rest)
-    for band in BANDS:
-        if band.stop > sh_rest.shape[1]:
-            break
-        mix = np.linalg.lstsq(after[:, band], before[:, band], rcond=None)[0].astype(np.float32)
-        result[:, band] = mix @ sh_rest[:, band]
-    return result
-
-
-def harmonics(directions: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, "m 15"]:
-    """The harmonics of degrees 1 to 3 in unit directions."""
-    x, y, z = directions.T
-    xx, yy, zz = x * x, y * y, z * z
-    first = 0.4886025119029199
-    second = 1.0925484305920792, 0.31539156525252005, 0.5462742152960396
-    third = 0.5900435899266435, 2.890611442640554, 0.4570457994644658, 0.3731763325901154
-    return np.stack(
-        [
-            -first * y,
-            first * z,
-            -first * x,
-            second[0] * x * y,
-            -second[0] * y * z,
-            second[1] * (2 * zz - xx - yy),
-            -second[0] * x * z,
-            second[2] * (xx - yy),
-            -third[0] * y * (3 * xx - yy),
-            third[1] * x * y * z,
-            -third[2] * y * (4 * zz - xx - yy),
-            third[3] * z * (2 * zz - 3 * xx - 3 * yy),
-            -third[2] * x * (4 * zz - xx - yy),
-            third[1] / 2 * z * (xx - yy),
-            -third[0] * x * (xx - 3 * yy),
-        ],
-        axis=1,
-    )
+    quats[sound] = np.roll(Rotation.from_matrix(u).as_quat(), 1, axis=1)
+    log_scales[sound] = np.log(np.maximum(lengths, np.finfo(np.float32).tiny)) + longest
+    return quats, log_scales

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polyfield.durable import write_file
 from polyfield.errors import InputError
 
 MAGIC = b"glTF"
@@ -66,13 +67,8 @@ class Document:
 
 
 def read_glb(path: Path) -> Document:
-    """Raises InputError for what is not a whole .glb of version 2."""
-    try:
-        data = memoryview(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            file=path, found=error.strerror, expected="a readable .glb file"
-        ) from error
+    """Raises InputError for what is not a whole .glb of version 2, OSError for no readable file."""
+    data = memoryview(path.read_bytes())
     if len(data) < 20 or bytes(data[:4]) != MAGIC:
         raise InputError(file=path, found=f"first bytes {bytes(data[:4])!r}", expected="glTF")
     version, length = struct.unpack_from("<II", data, 4)
@@ -110,8 +106,5 @@ def write_glb(path: Path, top: dict[str, Any], pieces: list[bytes | memoryview])
     length = 12 + 8 + len(text) + 8 + size
     if length > MOST_BYTES:
         raise InputError(file=path, found=f"{length} bytes", expected=f"at most {MOST_BYTES}")
-    with open(path, "wb") as file:
-        file.write(struct.pack("<4sII", MAGIC, 2, length))
-        file.write(struct.pack("<I4s", len(text), JSON_CHUNK) + text)
-        file.write(struct.pack("<I4s", size, BINARY_CHUNK))
-        file.writelines(pieces)
+    start = struct.pack("<4sIII4s", MAGIC, 2, length, len(text), JSON_CHUNK) + text
+    write_file(path, [start, struct.pack("<I4s", size, BINARY_CHUNK), *pieces])

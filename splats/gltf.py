@@ -21,6 +21,7 @@ from jaxtyping import Float, UInt8
 
 from polyfield.errors import InputError
 from polyfield.splats import spz
+from polyfield.splats.activations import unit_quats
 from polyfield.splats.frames import flipped, transformed
 from polyfield.splats.glb import Document, read_glb, write_glb
 from polyfield.splats.gltf_scene import (
@@ -29,7 +30,6 @@ from polyfield.splats.gltf_scene import (
     placed_primitives,
     view_bytes,
 )
-from polyfield.splats.soundness import require_sound
 from polyfield.splats.splats import HARMONICS, SH0, Splats
 from polyfield.version import __version__
 
@@ -54,9 +54,10 @@ def read(path: Path) -> Splats:
     """Gaussians in RDF: all of the scene, where its nodes put them.
 
     Raises:
-        InputError: naming file, field, found and expected.
+        InputError: for a file that is damaged or of another kind.
+        OSError: for one that cannot be read.
     """
-    document = read_glb(Path(path))
+    document = read_glb(path)
     required = document.array(document.json, "extensionsRequired", "glTF")
     unknown = [name for name in required if not isinstance(name, str) or name not in UNDERSTOOD]
     if unknown:
@@ -77,12 +78,17 @@ def read(path: Path) -> Splats:
 
 
 def write(splats: Splats, path: Path) -> None:
-    """Write a scene of one node, with colours for viewers that only know points.
+    """Write a scene of one node, with colours for viewers that only know points; not atomic.
+
+    Args:
+        splats: finite values.
+        path: the file.
 
     Raises:
-        InputError: for NaN or infinite values, rotations that are none, or more than 4 GB.
+        InputError: for more than 4 GB.
+        OSError: for a file that cannot be written.
     """
-    splats = flipped(require_sound(splats, path), LUF_SIGNS)
+    splats = flipped(splats, LUF_SIGNS)
     attributes = _attributes(splats)
     accessors: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
@@ -120,18 +126,17 @@ def write(splats: Splats, path: Path) -> None:
         "bufferViews": views,
         "buffers": [{"byteLength": start}],
     }
-    write_glb(Path(path), top, [values.tobytes() for values in attributes.values()])
+    write_glb(path, top, [values.tobytes() for values in attributes.values()])
 
 
 def _attributes(splats: Splats) -> dict[str, np.ndarray]:
     """[n,c] by name: float32, and the colour in bytes."""
-    lengths = np.linalg.norm(splats.quats.astype(np.float64), axis=1, keepdims=True)
     logits = np.clip(splats.opacity_logits, -87, 87).astype(np.float64)[:, None]
     opacities = 1 / (1 + np.exp(-logits))
     attributes = {
         "POSITION": splats.means,
         "COLOR_0": _point_colors(splats.sh_dc, opacities),
-        f"{EXTENSION}:ROTATION": np.roll(splats.quats / lengths, -1, axis=1),
+        f"{EXTENSION}:ROTATION": np.roll(unit_quats(splats.quats), -1, axis=1),
         f"{EXTENSION}:SCALE": np.exp(np.clip(splats.log_scales, -87, 87)),
         f"{EXTENSION}:OPACITY": opacities,
         f"{EXTENSION}:SH_DEGREE_0_COEF_0": splats.sh_dc,
@@ -218,7 +223,7 @@ def _from_attributes(
     counts = {len(column) for column in columns}
     if len(counts) > 1:
         raise document.error(f"{name}.attributes", f"{sorted(counts)} elements", "the same number")
-    splats = Splats(
+    return Splats(
         means=means,
         quats=np.roll(columns[1], 1, axis=1),
         log_scales=_log_scales(document, found["SCALE"], columns[2]),
@@ -227,7 +232,6 @@ def _from_attributes(
         sh_rest=np.stack(rest, axis=1) if rest else np.zeros((len(means), 0, 3), np.float32),
         antialiased=smooth,
     )
-    return require_sound(splats, document.file)
 
 
 def _log_scales(
@@ -241,7 +245,7 @@ def _log_scales(
 
 
 def _logits(document: Document, name: str, opacities: Float[np.ndarray, " n"]) -> np.ndarray:
-    wrong = ~((opacities > -1e-4) & (opacities < 1 + 1e-4))
+    wrong = (opacities <= -1e-4) | (opacities >= 1 + 1e-4)  # NaN is none
     if wrong.any():
         raise document.error(f"{name}: OPACITY", opacities[wrong][0], "0 to 1")
     inside = np.clip(opacities.astype(np.float64), SMALLEST, MOST_OPACITY)
@@ -254,16 +258,15 @@ def _placed(
     """Where a node puts them."""
     if np.array_equal(matrix, np.eye(4)):
         return splats
-    with np.errstate(all="ignore"):  # what overflows is found right after
-        try:
-            return require_sound(transformed(splats, matrix), document.file)
-        except InputError as error:
-            raise InputError(
-                file=document.file,
-                field=f"node of {name}: {error.field}",
-                found=error.found,
-                expected=error.expected,
-            ) from error
+    try:
+        return transformed(splats, matrix)
+    except InputError as error:
+        raise InputError(
+            file=document.file,
+            field=f"node of {name}: {error.field}",
+            found=error.found,
+            expected=error.expected,
+        ) from error
 
 
 def _joined(parts: list[Splats]) -> Splats:

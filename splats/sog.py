@@ -23,35 +23,36 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from polyfield.errors import InputError
+from polyfield.splats.activations import opacity_bytes, opacity_logits
 from polyfield.splats.codebooks import scalar_codebook, vector_codebook
 from polyfield.splats.morton import morton_order
 from polyfield.splats.sog_archive import SIDE, Archive, webp, write_archive
 from polyfield.splats.sog_pixels import (
     FIRST_TAG,
     pack_means,
-    pack_opacities,
     pack_quats,
     picture,
     unpack_means,
-    unpack_opacities,
     unpack_quats,
 )
-from polyfield.splats.soundness import MOST_EXPANSION, require_sound
 from polyfield.splats.splats import HARMONICS, Splats
 from polyfield.version import __version__
 
 ENTRIES = 256  # of a codebook
 PALETTE_ROW = 64
 MOST_PALETTE = 1 << 16
+MOST_A_BYTE = 1024  # Gaussians in one byte of a file; a count beyond that is not believed
+MOST_WIDE = float(np.log(np.finfo(np.float32).max)) + 1e-9  # logarithm of a coordinate
 
 
 def read(path: Path) -> Splats:
     """Gaussians in RDF, in the order of the file.
 
     Raises:
-        InputError: naming file, field, found and expected.
+        InputError: for a file that is damaged or of another kind.
+        OSError: for one that cannot be read.
     """
-    with Archive(Path(path)) as archive:
+    with Archive(path) as archive:
         meta = archive.description()
         version = meta.get("version", 1)
         if version not in (1, 2) or isinstance(version, (bool, float)):
@@ -60,7 +61,7 @@ def read(path: Path) -> Splats:
         shape = means.get("shape") if version == 1 else None
         count = shape[0] if isinstance(shape, list) and shape else meta.get("count")
         n = archive.count(count, "count")
-        if n > MOST_EXPANSION * archive.size:
+        if n > MOST_A_BYTE * archive.size:
             raise archive.error("meta.json: count", n, f"fewer in {archive.size} bytes")
         areas = range(n, 4 * n + (1 << 16))
         low, high = (p.reshape(-1, 4)[:n] for p in archive.pictures(means, "means", [areas] * 2))
@@ -79,10 +80,10 @@ def read(path: Path) -> Splats:
         else:
             log_scales = _looked_up(archive, scales, "scales", scale_pixels[:, :3])
             sh_dc = _looked_up(archive, sh0, "sh0", sh0_pixels[:, :3])
-            logits = unpack_opacities(sh0_pixels[:, 3])
-        least = archive.numbers(means, "mins", range(3, 4), "means")
-        greatest = archive.numbers(means, "maxs", range(3, 4), "means")
-        splats = Splats(
+            logits = opacity_logits(sh0_pixels[:, 3])
+        least = archive.numbers(means, "mins", range(3, 4), "means", MOST_WIDE)
+        greatest = archive.numbers(means, "maxs", range(3, 4), "means", MOST_WIDE)
+        return Splats(
             means=unpack_means(low, high, least, greatest),
             quats=unpack_quats(rotations),
             log_scales=log_scales,
@@ -91,16 +92,20 @@ def read(path: Path) -> Splats:
             sh_rest=_harmonics(archive, meta, n, areas, version),
             antialiased=meta.get("model") == "antialiased",
         )
-    return require_sound(splats, path)
 
 
 def write(splats: Splats, path: Path) -> None:
-    """Write version 2, Gaussians sorted along a Z-order.
+    """Write version 2, Gaussians in Morton order; not atomic by itself.
+
+    Args:
+        splats: finite values.
+        path: the file.
 
     Raises:
-        InputError: for NaN or infinite values, rotations that are none, or too many Gaussians.
+        InputError: for too many Gaussians.
+        OSError: for a file that cannot be written.
     """
-    n = len(require_sound(splats, path))
+    n = len(splats)
     width = 4 * math.ceil(math.sqrt(n) / 4)
     height = 4 * math.ceil(n / width / 4)
     if max(width, height) > SIDE:
@@ -109,7 +114,7 @@ def write(splats: Splats, path: Path) -> None:
     low, high, least, greatest = pack_means(splats.means[order])
     scale_codes, scales = scalar_codebook(splats.log_scales[order], ENTRIES)
     color_codes, colors = scalar_codebook(splats.sh_dc[order], ENTRIES)
-    opacities = pack_opacities(splats.opacity_logits[order])
+    opacities = opacity_bytes(splats.opacity_logits[order])
     pictures = {
         "means_l.webp": picture(low, height, width),
         "means_u.webp": picture(high, height, width),
@@ -141,7 +146,7 @@ def write(splats: Splats, path: Path) -> None:
         meta["shN"] = {"count": entries, "bands": splats.degree, "codebook": codes, "files": names}
     with ThreadPoolExecutor() as pool:
         packed = dict(zip(pictures, pool.map(webp, pictures.values())))
-    write_archive(Path(path), meta, packed)
+    write_archive(path, meta, packed)
 
 
 def _palette(

@@ -34,14 +34,12 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.size = path.stat().st_size
         try:
-            self.size = path.stat().st_size
             self._zip = zipfile.ZipFile(path)
-        except OSError as error:
-            raise InputError(
-                file=path, found=error.strerror or error, expected="a readable .sog file"
-            ) from error
         except WRONG as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise InputError(file=path, found=str(error), expected="a zip archive") from error
         self._entries = {Path(entry.filename).name: entry for entry in self._zip.infolist()}
 
@@ -80,18 +78,21 @@ class Archive:
             raise self.error(f"{DESCRIPTION}: {field}", value, "a whole number from 1")
         return value
 
-    def numbers(self, part: dict[str, Any], key: str, counts: range, field: str) -> np.ndarray:
-        """As many finite numbers as `counts` has room for."""
+    def numbers(
+        self, part: dict[str, Any], key: str, counts: range, field: str, most: float = 1e30
+    ) -> np.ndarray:
+        """As many numbers as `counts` has room for, none of more than `most` either way."""
         values = part.get(key)
         if not isinstance(values, list):
             values = [values]
         sound = all(
-            isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30
+            isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= most
             for value in values
         )
         if not sound or len(values) not in counts:
             few = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else counts[0]
-            raise self.error(f"{DESCRIPTION}: {field}.{key}", values, f"{few} finite numbers")
+            expected = f"{few} numbers up to {most:g}"
+            raise self.error(f"{DESCRIPTION}: {field}.{key}", values, expected)
         return np.array(values, np.float64)
 
     def pictures(

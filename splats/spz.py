@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from polyfield.durable import write_file
 from polyfield.errors import InputError
 from polyfield.splats.frames import flipped, rdf_from, transformed
-from polyfield.splats.soundness import MOST_EXPANSION, require_sound
 from polyfield.splats.splats import HARMONICS, Splats
 from polyfield.splats.spz_packing import Streams, fraction_bits, pack, stream_widths, unpack
 
@@ -30,6 +30,10 @@ GZIP = b"\x1f\x8b"
 WRITTEN_VERSION = 3
 ANTIALIASED, EXTENDED = 1, 2  # flags
 MOST_EXTENSIONS = 1 << 16  # bytes
+MOST_EXPANSION = 1024
+"""Bytes that one byte of a file may stand for: what a header claims beyond that is not believed.
+
+Deflate cannot do more; Niantic's library draws the line there too."""
 
 COORDINATE_SYSTEM = 0xADBE0003
 """The extension that says in which frame a file is (Adobe); its values count from 1."""
@@ -63,25 +67,24 @@ def read(path: Path) -> Splats:
     """Gaussians in RDF.
 
     Raises:
-        InputError: naming file, field, found and expected.
+        InputError: for a file that is damaged or of another kind.
+        OSError: for one that cannot be read.
     """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            file=path, found=error.strerror, expected="a readable .spz file"
-        ) from error
-    return decode(data, path)
+    return decode(path.read_bytes(), path)
 
 
 def write(splats: Splats, path: Path) -> None:
-    """Write version 3.
+    """Write version 3; not atomic by itself.
+
+    Args:
+        splats: finite values.
+        path: the file.
 
     Raises:
-        InputError: for NaN or infinite values, rotations that are none, or centres too far away.
+        InputError: for centres too far away.
+        OSError: for a file that cannot be written.
     """
-    splats = flipped(require_sound(splats, path), RUB_SIGNS)
+    splats = flipped(splats, RUB_SIGNS)
     bits = fraction_bits(splats.means)
     if bits < 0:
         far = np.abs(splats.means).max()
@@ -95,7 +98,7 @@ def write(splats: Splats, path: Path) -> None:
     gzip = zlib.compressobj(6, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
     pieces = [gzip.compress(header)]
     pieces += [gzip.compress(stream.tobytes()) for stream in pack(splats, bits).values()]
-    Path(path).write_bytes(b"".join([*pieces, gzip.flush()]))
+    write_file(path, [*pieces, gzip.flush()])
 
 
 def decode(data: bytes, file: Path, into: str = "RDF") -> Splats:
@@ -108,7 +111,6 @@ def decode(data: bytes, file: Path, into: str = "RDF") -> Splats:
         raise InputError(file=file, found=f"first bytes {data[:4]!r}", expected="NGSP or gzip")
     antialiased = bool(header.flags & ANTIALIASED)
     splats = unpack(streams, header.version, header.degree, header.bits, antialiased)
-    require_sound(splats, file)
     frame = _frame(extensions, file)
     if into == "as stored":
         return splats

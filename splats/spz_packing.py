@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from polyfield.splats.activations import opacity_bytes, opacity_logits
+from polyfield.splats.smallest_three import from_smallest_three, smallest_three
 from polyfield.splats.splats import HARMONICS, Splats
 
 STREAMS = ("positions", "alphas", "colors", "scales", "rotations", "harmonics")
@@ -44,12 +46,11 @@ def fraction_bits(means: Float[np.ndarray, "n 3"]) -> int:
 def pack(splats: Splats, bits: int) -> Streams:
     """The streams of version 3, of Gaussians in RUB."""
     fixed = _nearest(splats.means.astype(np.float64) * 2**bits).astype("<i4")
-    opacities = 1 / (1 + np.exp(-np.clip(splats.opacity_logits, -50, 50).astype(np.float64)))
     colors = np.clip(splats.sh_dc, -4, 4) * np.float32(COLOR_SCALE * 255) + np.float32(127.5)
     scales = (np.clip(splats.log_scales, -11, 7) + np.float32(10)) * np.float32(16)
     streams = {
         "positions": fixed.view(np.uint8).reshape(len(splats), 3, 4)[..., :3].reshape(-1, 9),
-        "alphas": _byte(opacities * 255)[:, None],
+        "alphas": opacity_bytes(splats.opacity_logits)[:, None],
         "colors": _byte(colors),
         "scales": _byte(scales),
         "rotations": _pack_smallest_three(splats.quats),
@@ -62,15 +63,13 @@ def pack(splats: Splats, bits: int) -> Streams:
 def unpack(streams: Streams, version: int, degree: int, bits: int, antialiased: bool) -> Splats:
     """Gaussians in RUB from streams of [n, width] bytes; opacities 0 and 1 have finite logits."""
     n = len(streams["alphas"])
-    # The two ends stand for half a step each: its middle has a logit, and packs to the same byte.
-    opacities = np.clip(streams["alphas"][:, 0] / 255, 0.25 / 255, 1 - 0.25 / 255)
     rotations = _unpack_smallest_three if version >= 3 else _unpack_first_three
     rest = streams.get("harmonics", np.zeros((n, 0), np.uint8))
     return Splats(
         means=_unpack_positions(streams["positions"], bits),
         quats=rotations(streams["rotations"]),
         log_scales=streams["scales"] / np.float32(16) - np.float32(10),
-        opacity_logits=np.log(opacities / (1 - opacities)),
+        opacity_logits=opacity_logits(streams["alphas"][:, 0]),
         sh_dc=(streams["colors"] / np.float32(255) - np.float32(0.5)) / np.float32(COLOR_SCALE),
         sh_rest=_HARMONIC_VALUES[rest].reshape(n, HARMONICS[degree], 3),
         antialiased=antialiased,
@@ -115,35 +114,23 @@ def _unpack_positions(stream: UInt8[np.ndarray, "n bytes"], bits: int) -> Float[
 
 
 def _pack_smallest_three(quats: Float[np.ndarray, "n 4"]) -> UInt8[np.ndarray, "n 4"]:
-    """Index of the largest of x, y, z, w in the top bits, then sign and nine bits of each other."""
-    # By the largest first: squares of quaternions of any length neither vanish nor overflow.
-    xyzw = np.roll(quats, -1, axis=1).astype(np.float64)
-    xyzw /= np.abs(xyzw).max(axis=1, keepdims=True)
-    xyzw /= np.linalg.norm(xyzw, axis=1, keepdims=True)
-    largest = np.abs(xyzw).argmax(axis=1)
-    negative = (xyzw < 0) ^ (np.take_along_axis(xyzw, largest[:, None], axis=1) < 0)
-    magnitude = np.minimum(np.abs(xyzw) * (511 * np.sqrt(2)) + 0.5, 511).astype(np.uint32)
-    words = largest.astype(np.uint32)
-    for component in range(4):
-        longer = (words << 10) | (negative[:, component].astype(np.uint32) << 9)
-        words = np.where(largest == component, words, longer | magnitude[:, component])
+    """Place of the largest of x, y, z, w in the top bits, then sign and nine bits of each other."""
+    place, others = smallest_three(np.roll(quats, -1, axis=1))
+    words = place.astype(np.uint32)
+    magnitudes = np.abs(others) * np.float32(511 * np.sqrt(2)) + np.float32(0.5)
+    fields = np.minimum(magnitudes, 511).astype(np.uint32) | (others < 0) * np.uint32(512)
+    for i in range(3):
+        words = words << 10 | fields[:, i]
     return words.astype("<u4")[:, None].view(np.uint8)
 
 
 def _unpack_smallest_three(stream: UInt8[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-    words = np.ascontiguousarray(stream).view("<u4")[:, 0]
-    largest = (words >> 30).astype(np.int64)
-    xyzw = np.zeros((len(words), 4), np.float32)
-    for component in range(3, -1, -1):
-        kept = largest != component
-        value = (words & 511).astype(np.float32) * np.float32(np.sqrt(0.5) / 511)
-        value = np.where(words & 512, -value, value)
-        xyzw[:, component] = np.where(kept, value, 0)
-        words = np.where(kept, words >> 10, words)
-    # Three components at their most together exceed one: such words no packer writes.
-    rest = np.sqrt(np.maximum(1 - (xyzw * xyzw).sum(axis=1), 0))
-    np.put_along_axis(xyzw, largest[:, None], rest[:, None], axis=1)
-    return np.roll(xyzw, 1, axis=1)
+    words = np.ascontiguousarray(stream).view("<u4")
+    fields = words >> np.array([20, 10, 0], np.uint32) & 1023
+    values = (fields & 511).astype(np.float32) * np.float32(np.sqrt(0.5) / 511)
+    others = np.where(fields & 512, -values, values)
+    place = (words[:, 0] >> 30).astype(np.int64)
+    return np.roll(from_smallest_three(place, others), 1, axis=1)
 
 
 def _unpack_first_three(stream: UInt8[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 4"]:

@@ -1,4 +1,4 @@
-"""Codebooks stand for their samples as well as k-means does; the Z-order keeps neighbours."""
+"""Codebooks stand for their samples as well as k-means does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyfield.splats.codebooks import scalar_codebook, vector_codebook
-from polyfield.splats.morton import morton_order
 
 
 def mean_square(samples: np.ndarray, entries: np.ndarray, labels: np.ndarray) -> float:
@@ -91,17 +90,3 @@ def test_the_same_vectors_again():
     first, second = vector_codebook(samples, 256), vector_codebook(samples, 256)
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
-
-
-def test_the_z_order_of_a_grid():
-    """Bits of x, y, z interleaved, x the lowest."""
-    cells = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    codes = sum(((cells[:, a] >> b & 1) << (3 * b + a)) for a in range(3) for b in range(2))
-    shuffled = np.random.default_rng(0).permutation(len(cells))
-    order = morton_order(cells[shuffled].astype(np.float32))
-    # Four cells over the whole range of coordinates keep their order, not their distances.
-    np.testing.assert_array_equal(codes[shuffled][order], np.arange(64))
-
-
-def test_the_z_order_of_points_at_one_place():
-    np.testing.assert_array_equal(morton_order(np.ones((5, 3), np.float32)), np.arange(5))
