@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polyfield.cameras.poses import rotation_from_quaternion
 from polyfield.errors import InputError
+from polyfield.kernels.quaternions import rotation_from_quaternion
 from polyfield.kernels.rasterize.projection_reference import (
     Gaussians,
     Projected,
