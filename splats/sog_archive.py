@@ -24,6 +24,7 @@ from polyfield.errors import InputError
 DESCRIPTION = "meta.json"
 MOST_JSON = 1 << 22  # bytes; three codebooks are some twenty thousand
 SIDE = 16383  # the most that WebP has
+LARGEST = float(np.finfo(np.float32).max)
 
 WRONG = (OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
 """What zipfile and pillow raise for bytes that are no zip and no picture."""
@@ -79,7 +80,7 @@ class Archive:
         return value
 
     def numbers(
-        self, part: dict[str, Any], key: str, counts: range, field: str, most: float = 1e30
+        self, part: dict[str, Any], key: str, counts: range, field: str, most: float = LARGEST
     ) -> np.ndarray:
         """As many numbers as `counts` has room for, none of more than `most` either way."""
         values = part.get(key)
