@@ -17,7 +17,8 @@ from polyfield.version import __version__
 VERBS = {
     "train": "learn a field from posed photos, or from another signal",
     "eval": "score a run on views that it has not seen",
-    "render": "make a video or pictures from a run",
+    "render": "make a video or pictures from a run or a file of Gaussians",
+    "export": "write what a run has learned for other programs",
     "convert": "write a file of Gaussians in another format",
     "info": "say what is installed, or what is in some data or a run",
     "bench": "run the benchmarks behind RESULTS.md",

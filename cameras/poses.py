@@ -22,9 +22,6 @@ __all__ = [
     "rotation_from_quaternion",
 ]
 
-# Kernels need it too, and they know no cameras.
-from polyfield.kernels.quaternions import rotation_from_quaternion as rotation_from_quaternion
-
 SMALL_SQUARE = 1e-4  # below this squared angle, series to its square are exact in float64
 
 

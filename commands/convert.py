@@ -8,7 +8,8 @@ from typing import Any
 
 from polyfield.commands.arguments import parse
 from polyfield.commands.hydra_job import execute, job
-from polyfield.commands.text import facts, size
+from polyfield.commands.splat_lines import file_line
+from polyfield.commands.text import facts
 from polyfield.errors import InputError
 
 HELP = """\
@@ -60,47 +61,21 @@ def _is_file(word: str) -> bool:
 @job
 def run(config: dict[str, Any]) -> None:
     """Read, clean, cut, write, print."""
-    from polyfield.splats.cleaning import checked_degree, clean, cut_degree
-    from polyfield.splats.formats import read_splats, write_splats, written_format
+    from polyfield.export.splats import check_out, dropped_line, export_splats
+    from polyfield.splats.formats import read_splats
 
     source, out = _path(config, "input"), _path(config, "out")
-    degree = written_format(out).degree
-    if config["degree"] is not None:
-        degree = min(degree, checked_degree(config["degree"]))
-    _check_free(out, config["overwrite"])
+    settings = {key: config[key] for key in ("degree", "overwrite")}
+    check_out(out, **settings)
     splats = read_splats(source)
-    before = _line(source, splats)  # OUT may be IN
-    kept, dropped = clean(splats, transparent=not config["keep_transparent"])
-    if not len(kept):
-        raise InputError("no Gaussian is left", file=source, found=_dropped(dropped))
-    written = cut_degree(kept, degree)
-    write_splats(written, out)
-    lines = {"read": before, "dropped": _dropped(dropped), "written": _line(out, written)}
+    before = file_line(source, splats)  # OUT may be IN
+    keep = config["keep_transparent"]
+    written, dropped = export_splats(splats, out, keep_transparent=keep, source=source, **settings)
+    lines = {"read": before, "dropped": dropped_line(dropped), "written": file_line(out, written)}
     print(facts(lines))
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise InputError("is there already", file=out, hint="overwrite=true replaces it")
-    if not out.parent.is_dir():
-        raise InputError("no such folder", file=out.parent)
 
 
 def _path(config: dict[str, Any], key: str) -> Path:
     if config[key] is None:
         raise InputError(field=key, found="none", expected="a file: polyfield convert IN OUT")
     return Path(config[key])
-
-
-def _line(file: Path, splats: Any) -> str:
-    n_bytes = file.stat().st_size
-    each = n_bytes / len(splats)
-    return (
-        f"{file}: {len(splats):,} Gaussians of degree {splats.degree}, "
-        f"{size(n_bytes)}, {each:.1f} bytes each"
-    )
-
-
-def _dropped(dropped: dict[str, int]) -> str:
-    parts = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
-    return f"{sum(dropped.values()):,}: {parts}" if dropped else "none"

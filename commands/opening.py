@@ -21,18 +21,42 @@ def run_folder(config: dict[str, Any]) -> Path:
     return Path(config["run"])
 
 
-def open_task(config: dict[str, Any]) -> Task:
+def open_task(config: dict[str, Any], recorded: bool = False) -> Task:
     """The task of a run with the parameters of a checkpoint.
 
     Args:
         config: `run`, `checkpoint`, `data`, `device` and `trust` of a verb.
+        recorded: whether what the run remembers of its data is enough.
     """
     from polyfield.training.runs import open_run
 
     choose(config["device"])
     trust = [*config["trust"], *backbones.trusted()]
     folder, which = run_folder(config), config["checkpoint"]
-    return open_run(folder, which, trust=trust, data=config["data"])[2]
+    return open_run(folder, which, trust=trust, data=config.get("data"), recorded=recorded)[2]
+
+
+def stands_for_run(config: dict[str, Any]) -> Path | None:
+    """The file of Gaussians that is given in the place of a run, if one is.
+
+    Raises:
+        InputError: for a name of such a file that is not there, and for a file of another kind.
+    """
+    from polyfield.splats.formats import FORMATS, format_of
+
+    path = run_folder(config)
+    known = format_of(path) is not None
+    if path.is_file() and known:
+        return path
+    if path.is_file() or (known and not path.exists()):
+        suffixes = ", ".join(each.suffix for each in FORMATS)
+        raise InputError(
+            file=path,
+            field="run",
+            found="another file" if path.is_file() else "no such file",
+            expected=f"the folder of a run, or a file of Gaussians: {suffixes}",
+        )
+    return None
 
 
 def open_radiance(config: dict[str, Any]) -> PhotoTask:

@@ -164,6 +164,7 @@ def open_run(
     *,
     trust: Iterable[str] = (),
     data: Path | str | None = None,
+    recorded: bool = False,
 ) -> tuple[dict[str, Any], Any, Task]:
     """A run's configuration, its data (a scene or a signal), and its task as a checkpoint has it.
 
@@ -172,6 +173,8 @@ def open_run(
         which: "latest", "best" or a step.
         trust: packages besides polyfield whose classes the configuration may name.
         data: where the data lies now, if it was moved.
+        recorded: whether what the run remembers of its data is enough, which has no samples; where
+            the data lies, and whether it has changed, is then of no matter.
 
     Raises:
         InputError: for a run, checkpoint or data that is missing or damaged.
@@ -184,7 +187,8 @@ def open_run(
         config["dataset"] = {**(config.get("dataset") or {}), "path": str(data)}
     path = checkpoint.resolve(run, which)
     snapshot = checkpoint.load(path, training=False)
-    learned = open_data(run, config)
+    record = task_kind(config).read(run) if recorded else None
+    learned = open_data(run, config) if record is None else record
     task = build_task(config, learned)
     restore_model(task, snapshot, path / checkpoint.MODEL)
     task.module.eval()

@@ -64,6 +64,22 @@ def trained(photos: Path, small: list[str], tmp_path_factory: pytest.TempPathFac
     return run
 
 
+@pytest.fixture(scope="session")
+def splatted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of Gaussians, 150 steps."""
+    run = tmp_path_factory.mktemp("runs") / "gaussians"
+    words = [
+        f"data={photos}",
+        f"run={run}",
+        "field=gaussians",
+        "task.init_count=400",
+        "field.degree=1",
+        "trainer.max_steps=150",
+    ]
+    assert cli.main(["train", *words, "densify.every=20", "optimizer.lr=5e-3"]) == 0
+    return run
+
+
 @pytest.fixture
 def line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -14,17 +14,6 @@ import yaml
 SMALL = ["field=gaussians", "task.init_count=400", "field.degree=1"]
 
 
-@pytest.fixture(scope="module")
-def splatted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 150 steps."""
-    from polyfield import cli
-
-    run = tmp_path_factory.mktemp("runs") / "gaussians"
-    words = [f"data={photos}", f"run={run}", *SMALL, "trainer.max_steps=150"]
-    assert cli.main(["train", *words, "densify.every=20", "optimizer.lr=5e-3"]) == 0
-    return run
-
-
 def test_from_photos_to_scores(
     line: Callable, photos: Path, splatted: Path, of_one_color: Callable
 ) -> None:
