@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -99,6 +99,9 @@ SIZES: dict[str, list[str]] = {
     "hash-large": ["field=hash", "field.log2_entries=17"],
 }
 TENSORF_STEPS = {"steps": 2000, "look_every": 100}
+# Photos of the cup, by the factor that makes them so small; and all of them once.
+CUP_SIZES = {"267x200": 3, "400x300": 2}
+CUP_PHOTOS = 77
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -135,7 +138,13 @@ def cells(suite: str, budget: str) -> list[Cell]:
         suite: one of `SUITES`, or "all".
         budget: one of `BUDGETS`.
     """
-    made = {"kernels": kernels, "radiance": radiance, "startup": startup, "factored": factored}
+    made = {
+        "kernels": kernels,
+        "radiance": radiance,
+        "startup": startup,
+        "factored": factored,
+        "gaussians": gaussians,
+    }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
 
@@ -280,6 +289,25 @@ def sizes(steps: int) -> list[Cell]:
         )
         for name, words in SIZES.items()
     ]
+
+
+def gaussians(budget: str) -> list[Cell]:
+    """The suite of Gaussians: iterations a second beside OpenSplat's."""
+    if budget != "full":
+        return []
+    return [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+
+
+def beside_opensplat(size: str, degree: int) -> Cell:
+    """One photo of the cup a step, by both."""
+    settings = {
+        "downscale": CUP_SIZES[size],
+        "degree": degree,
+        "steps": CUP_PHOTOS,
+        "repetitions": 3,
+    }
+    name = f"opensplat-cup-{size}-degree{degree}"
+    return Cell("gaussians", name, "opensplat", settings, SCENES["cup"], "OpenSplat")
 
 
 def startup(budget: str) -> list[Cell]:
