@@ -35,6 +35,7 @@ DECODERS = {
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
 NETWORKS = ("siren", "finer", "wire")  # in plain torch
+RASTERIZED = ("gaussians",)  # which have no step of rays
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
@@ -173,7 +174,8 @@ def kernels(budget: str) -> list[Cell]:
         "views": 8,
         "repetitions": effort.repetitions,
     }
-    steps = {name: [f"field={name}"] for name in field_names(budget)}
+    names = [name for name in field_names(budget) if name not in RASTERIZED]
+    steps = {name: [f"field={name}"] for name in names}
     if budget != "quick":
         steps.update({name: list(words) for name, words in DECODERS.items()})
     return [
@@ -185,7 +187,7 @@ def kernels(budget: str) -> list[Cell]:
 
 
 def field_names(budget: str) -> list[str]:
-    """The fields that a budget looks at: all that run fused, but for a quick look."""
+    """The fields that a budget looks at: all that are compiled, but for a quick look."""
     known = [name for name in choices("field") if name not in ("custom", *NETWORKS)]
     return [name for name in known if budget != "quick" or name in FIRST]
 
