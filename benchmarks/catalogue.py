@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored")
+SUITES = ("kernels", "radiance", "startup", "factored", "files")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -100,6 +100,8 @@ SIZES: dict[str, list[str]] = {
 }
 TENSORF_STEPS = {"steps": 2000, "look_every": 100}
 
+SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -135,7 +137,13 @@ def cells(suite: str, budget: str) -> list[Cell]:
         suite: one of `SUITES`, or "all".
         budget: one of `BUDGETS`.
     """
-    made = {"kernels": kernels, "radiance": radiance, "startup": startup, "factored": factored}
+    made = {
+        "kernels": kernels,
+        "radiance": radiance,
+        "startup": startup,
+        "factored": factored,
+        "files": files,
+    }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
 
@@ -296,3 +304,15 @@ def first_step(scene: str, repetitions: int) -> Cell:
     """From `polyfield train` to its first step, cold and warm."""
     settings = {"what": "first step", "repetitions": repetitions}
     return Cell("startup", f"first-step-{scene}", "startup", settings, data=SCENES[scene])
+
+
+def files(budget: str) -> list[Cell]:
+    """The suite of files of Gaussians: reading, writing and converting them."""
+    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
+    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
+    made = [
+        Cell("files", f"splat-files-{suffix[1:]}", "splat_files", {"suffix": suffix, **settings})
+        for suffix in suffixes
+    ]
+    into = {"suffix": ".ply", "into": ".spz", **settings}
+    return [*made, Cell("files", "splat-files-convert-ply-spz", "splat_files", into)]
