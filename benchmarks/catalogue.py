@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "files")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -99,6 +99,9 @@ SIZES: dict[str, list[str]] = {
     "hash-large": ["field=hash", "field.log2_entries=17"],
 }
 TENSORF_STEPS = {"steps": 2000, "look_every": 100}
+# Photos of the cup, by the factor that makes them so small; and all of them once.
+CUP_SIZES = {"267x200": 3, "400x300": 2}
+CUP_PHOTOS = 77
 
 SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
 
@@ -142,7 +145,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "radiance": radiance,
         "startup": startup,
         "factored": factored,
-        "files": files,
+        "gaussians": gaussians,
     }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
@@ -290,6 +293,38 @@ def sizes(steps: int) -> list[Cell]:
     ]
 
 
+def gaussians(budget: str) -> list[Cell]:
+    """The suite of Gaussians: their files, and iterations a second beside OpenSplat's."""
+    if budget != "full":
+        return splat_files(budget)
+    beside = [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    return [*splat_files(budget), *beside]
+
+
+def splat_files(budget: str) -> list[Cell]:
+    """Reading, writing and converting files of Gaussians."""
+    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
+    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
+    made = {f"splat-files-{suffix[1:]}": {"suffix": suffix} for suffix in suffixes}
+    made["splat-files-convert-ply-spz"] = {"suffix": ".ply", "into": ".spz"}
+    return [
+        Cell("gaussians", name, "splat_files", {**which, **settings})
+        for name, which in made.items()
+    ]
+
+
+def beside_opensplat(size: str, degree: int) -> Cell:
+    """One photo of the cup a step, by both."""
+    settings = {
+        "downscale": CUP_SIZES[size],
+        "degree": degree,
+        "steps": CUP_PHOTOS,
+        "repetitions": 3,
+    }
+    name = f"opensplat-cup-{size}-degree{degree}"
+    return Cell("gaussians", name, "opensplat", settings, SCENES["cup"], "OpenSplat")
+
+
 def startup(budget: str) -> list[Cell]:
     """The suite of waiting: for help, and for the first step."""
     n = {"quick": 1, "default": 3, "full": 5}[budget]
@@ -304,15 +339,3 @@ def first_step(scene: str, repetitions: int) -> Cell:
     """From `polyfield train` to its first step, cold and warm."""
     settings = {"what": "first step", "repetitions": repetitions}
     return Cell("startup", f"first-step-{scene}", "startup", settings, data=SCENES[scene])
-
-
-def files(budget: str) -> list[Cell]:
-    """The suite of files of Gaussians: reading, writing and converting them."""
-    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
-    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
-    made = [
-        Cell("files", f"splat-files-{suffix[1:]}", "splat_files", {"suffix": suffix, **settings})
-        for suffix in suffixes
-    ]
-    into = {"suffix": ".ply", "into": ".spz", **settings}
-    return [*made, Cell("files", "splat-files-convert-ply-spz", "splat_files", into)]

@@ -12,9 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.cameras.cameras import Cameras
+from polyfield.kernels.quaternions import rotation_from_quaternion
 
-# Kernels need it too, and they know no cameras.
-from polyfield.kernels.quaternions import rotation_from_quaternion as rotation_from_quaternion
+__all__ = [
+    "look_at",
+    "meeting_point",
+    "quaternion_from_rotation",
+    "rotation_from_axis_angle",
+    "rotation_from_quaternion",
+]
 
 SMALL_SQUARE = 1e-4  # below this squared angle, series to its square are exact in float64
 

@@ -15,6 +15,7 @@ the backward call multiplies it by what comes from above. S knows p by way of u,
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,18 @@ Mask = Bool[Tensor, "h w"] | UInt8[Tensor, "h w"]
 _workspace = Workspace()
 
 
+@lru_cache(maxsize=64)
+def _plan(c: int, h: int, w: int) -> np.ndarray:
+    """The jobs of a size, which are listed once."""
+    return split_jobs(c, h, w)
+
+
+@cache
+def _taps(dtype: np.dtype) -> np.ndarray:
+    """The middle of the window and what follows."""
+    return reference.window(torch.float64).numpy()[RADIUS:].astype(dtype)
+
+
 def _run(
     rgb: Tensor, truth: Tensor, weight_ssim: float, mask: Tensor | None, gradient: Tensor | None
 ) -> tuple[float, float]:
@@ -52,8 +65,7 @@ def _run(
     n = c * (h * w if mask is None else int(np.count_nonzero(inside)))
     slopes = np.array([1 - weight_ssim, weight_ssim], np.float64) / max(n, 1)
     scale = 1 / 255 if q.dtype == np.uint8 else 1.0
-    taps = reference.window(torch.float64).numpy()[RADIUS:].astype(dtype)
-    jobs = split_jobs(c, h, w)
+    jobs, taps = _plan(c, h, w), _taps(dtype)
     threads = min(get_num_threads(), len(jobs))
     columns = 2 * EDGE + -(-w // LANES) * LANES
     d_p = np.empty((c, 0, 0), dtype) if gradient is None else gradient.numpy()

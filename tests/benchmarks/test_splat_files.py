@@ -7,18 +7,19 @@ import time
 import numpy as np
 import pytest
 
-from polyfield.benchmarks import splat_files
-from polyfield.benchmarks.catalogue import cells
+from polyfield.benchmarks import catalogue, splat_files
 from polyfield.benchmarks.splat_files import best, made, measure
 from polyfield.splats.cleaning import ATTRIBUTES, clean
 from polyfield.splats.formats import FORMATS
 
+CELLS = catalogue.splat_files("full")
+
 
 def test_every_format_that_is_written_has_a_cell() -> None:
     for budget in ("default", "full"):
-        found = {cell.settings["suffix"] for cell in cells("files", budget)}
+        found = {cell.settings["suffix"] for cell in catalogue.splat_files(budget)}
         assert found == {each.suffix for each in FORMATS if each.written}
-    for cell in cells("files", "full"):
+    for cell in CELLS:
         assert cell.name.startswith("splat-files-")
         assert (cell.settings["gaussians"], cell.settings["degree"]) == (500_000, 3)
 
@@ -31,7 +32,7 @@ def test_what_is_made_is_whole_and_the_same_again() -> None:
         np.testing.assert_array_equal(getattr(splats, name), getattr(again, name))
 
 
-@pytest.mark.parametrize("cell", cells("files", "full"), ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_cells_measure(cell) -> None:  # type: ignore[no-untyped-def]
     found = measure(**{**cell.settings, "gaussians": 200, "repetitions": 1})
     times = [found[what] for what in ("convert", "read", "write") if what in found]
