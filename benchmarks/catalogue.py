@@ -104,6 +104,8 @@ TENSORF_STEPS = {"steps": 2000, "look_every": 100}
 CUP_SIZES = {"267x200": 3, "400x300": 2}
 CUP_PHOTOS = 77
 
+SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -294,10 +296,23 @@ def sizes(steps: int) -> list[Cell]:
 
 
 def gaussians(budget: str) -> list[Cell]:
-    """The suite of Gaussians: iterations a second beside OpenSplat's."""
+    """The suite of Gaussians: their files, and iterations a second beside OpenSplat's."""
     if budget != "full":
-        return []
-    return [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+        return splat_files(budget)
+    beside = [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    return [*splat_files(budget), *beside]
+
+
+def splat_files(budget: str) -> list[Cell]:
+    """Reading, writing and converting files of Gaussians."""
+    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
+    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
+    made = {f"splat-files-{suffix[1:]}": {"suffix": suffix} for suffix in suffixes}
+    made["splat-files-convert-ply-spz"] = {"suffix": ".ply", "into": ".spz"}
+    return [
+        Cell("gaussians", name, "splat_files", {**which, **settings})
+        for name, which in made.items()
+    ]
 
 
 def beside_opensplat(size: str, degree: int) -> Cell:
