@@ -106,6 +106,18 @@ CUP_PHOTOS = 77
 
 SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
 
+# Trainings of Gaussians: scene, seconds, settings. The first hold out the first photo alone.
+THUMB = ["dataset.downscale=3", "dataset.split=every:77"]
+AS_MANY = "densify.most=40000"
+SPLATS: dict[str, tuple[str, float, list[str]]] = {
+    "cup-267x200-none": ("cup", 30, [*THUMB, "densify=none"]),
+    "cup-267x200-mcmc": ("cup", 30, THUMB),
+    "cup-400x300-mcmc": ("cup", 120, ["dataset.downscale=2", AS_MANY]),
+    "cup-400x300-classic": ("cup", 120, ["dataset.downscale=2", "densify=classic", AS_MANY]),
+    "fox-mcmc": ("fox", 120, [AS_MANY]),
+    "fox-classic": ("fox", 120, ["densify=classic", AS_MANY]),
+}
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -296,11 +308,31 @@ def sizes(steps: int) -> list[Cell]:
 
 
 def gaussians(budget: str) -> list[Cell]:
-    """The suite of Gaussians: their files, and iterations a second beside OpenSplat's."""
-    if budget != "full":
-        return splat_files(budget)
-    beside = [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
-    return [*splat_files(budget), *beside]
+    """The suite of Gaussians: files, a frame, trainings, iterations beside OpenSplat's."""
+    made = [*splat_files(budget), splat_frame(budget)]
+    if budget != "quick":
+        made += [splats(name) for name, (_, seconds, _) in SPLATS.items() if seconds < 60]
+    if budget == "full":
+        made += [splats(name) for name, (_, seconds, _) in SPLATS.items() if seconds >= 60]
+        made += [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    return made
+
+
+def splats(name: str) -> Cell:
+    """One training of Gaussians."""
+    scene, seconds, words = SPLATS[name]
+    settings: dict[str, Any] = {
+        "words": ["field=gaussians", *words],
+        "seconds": seconds,
+        "looks": [at for at in (5, 10, 20, 30, 60) if at < seconds],
+    }
+    return Cell("gaussians", f"splats-{name}-{seconds:g}s", "training", settings, SCENES[scene])
+
+
+def splat_frame(budget: str) -> Cell:
+    """A picture of many Gaussians."""
+    settings = {"gaussians": 500_000, "size": 800, "repetitions": EFFORTS[budget].repetitions}
+    return Cell("gaussians", "splat-frame", "splat_frame", settings)
 
 
 def splat_files(budget: str) -> list[Cell]:

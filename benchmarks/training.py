@@ -21,6 +21,7 @@ from polyfield.training.evaluation import evaluating
 from polyfield.training.photo_task import PhotoTask
 from polyfield.training.preparation import prepared_task
 from polyfield.training.progress import most_memory
+from polyfield.training.splatting import SplattingTask
 from polyfield.training.trainer import Trainer
 
 
@@ -108,6 +109,7 @@ def measure(
         "first_step_seconds": watch.first_step,
         "compiling_seconds": spent["seconds"],
         "protocol": scores["protocol"],
+        "gaussians": len(task.field) if isinstance(task, SplattingTask) else None,
     }
 
 
