@@ -35,6 +35,7 @@ DECODERS = {
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
 NETWORKS = ("siren", "finer", "wire")  # in plain torch
+RASTERIZED = ("gaussians",)  # which have no step of rays
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
@@ -102,6 +103,20 @@ TENSORF_STEPS = {"steps": 2000, "look_every": 100}
 # Photos of the cup, by the factor that makes them so small; and all of them once.
 CUP_SIZES = {"267x200": 3, "400x300": 2}
 CUP_PHOTOS = 77
+
+SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
+
+# Trainings of Gaussians: scene, seconds, settings. The first hold out the first photo alone.
+THUMB = ["dataset.downscale=3", "dataset.split=every:77"]
+AS_MANY = "densify.most=40000"
+SPLATS: dict[str, tuple[str, float, list[str]]] = {
+    "cup-267x200-none": ("cup", 30, [*THUMB, "densify=none"]),
+    "cup-267x200-mcmc": ("cup", 30, THUMB),
+    "cup-400x300-mcmc": ("cup", 120, ["dataset.downscale=2", AS_MANY]),
+    "cup-400x300-classic": ("cup", 120, ["dataset.downscale=2", "densify=classic", AS_MANY]),
+    "fox-mcmc": ("fox", 120, [AS_MANY]),
+    "fox-classic": ("fox", 120, ["densify=classic", AS_MANY]),
+}
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -173,7 +188,8 @@ def kernels(budget: str) -> list[Cell]:
         "views": 8,
         "repetitions": effort.repetitions,
     }
-    steps = {name: [f"field={name}"] for name in field_names(budget)}
+    names = [name for name in field_names(budget) if name not in RASTERIZED]
+    steps = {name: [f"field={name}"] for name in names}
     if budget != "quick":
         steps.update({name: list(words) for name, words in DECODERS.items()})
     return [
@@ -185,7 +201,7 @@ def kernels(budget: str) -> list[Cell]:
 
 
 def field_names(budget: str) -> list[str]:
-    """The fields that a budget looks at: all that run fused, but for a quick look."""
+    """The fields that a budget looks at: all that are compiled, but for a quick look."""
     known = [name for name in choices("field") if name not in ("custom", *NETWORKS)]
     return [name for name in known if budget != "quick" or name in FIRST]
 
@@ -292,10 +308,43 @@ def sizes(steps: int) -> list[Cell]:
 
 
 def gaussians(budget: str) -> list[Cell]:
-    """The suite of Gaussians: iterations a second beside OpenSplat's."""
-    if budget != "full":
-        return []
-    return [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    """The suite of Gaussians: files, a frame, trainings, iterations beside OpenSplat's."""
+    made = [*splat_files(budget), splat_frame(budget)]
+    if budget != "quick":
+        made += [splats(name) for name, (_, seconds, _) in SPLATS.items() if seconds < 60]
+    if budget == "full":
+        made += [splats(name) for name, (_, seconds, _) in SPLATS.items() if seconds >= 60]
+        made += [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    return made
+
+
+def splats(name: str) -> Cell:
+    """One training of Gaussians."""
+    scene, seconds, words = SPLATS[name]
+    settings: dict[str, Any] = {
+        "words": ["field=gaussians", *words],
+        "seconds": seconds,
+        "looks": [at for at in (5, 10, 20, 30, 60) if at < seconds],
+    }
+    return Cell("gaussians", f"splats-{name}-{seconds:g}s", "training", settings, SCENES[scene])
+
+
+def splat_frame(budget: str) -> Cell:
+    """A picture of many Gaussians."""
+    settings = {"gaussians": 500_000, "size": 800, "repetitions": EFFORTS[budget].repetitions}
+    return Cell("gaussians", "splat-frame", "splat_frame", settings)
+
+
+def splat_files(budget: str) -> list[Cell]:
+    """Reading, writing and converting files of Gaussians."""
+    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
+    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
+    made = {f"splat-files-{suffix[1:]}": {"suffix": suffix} for suffix in suffixes}
+    made["splat-files-convert-ply-spz"] = {"suffix": ".ply", "into": ".spz"}
+    return [
+        Cell("gaussians", name, "splat_files", {**which, **settings})
+        for name, which in made.items()
+    ]
 
 
 def beside_opensplat(size: str, degree: int) -> Cell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from polyfield.benchmarks.book import Book, Values, seconds_to, sooner
+from polyfield.benchmarks.book import Book, Values, psnr_at, seconds_to, sooner
 
 LEGO_MINUTE = "train-lego_200-hash-60s"
 TENSORF = "peer-tensorf-lego_200"
@@ -74,6 +74,27 @@ def targets(book: Book) -> Iterator[Target]:
         text = f"first step, {scene}"
         yield Target(f"{text}, warm", first, lambda v: v["warm"]["median"], 10, "s", False)
         yield Target(f"{text}, cold", first, lambda v: v["cold"], 40, "s", False)
+    yield Target(
+        "500,000 Gaussians of a PLY read", "splat-files-ply",
+        lambda v: v["read"]["seconds"], 2, "s", False, 2,
+    )  # fmt: skip
+    yield Target(
+        "polyfield convert, 500,000 Gaussians, .ply to .spz", "splat-files-convert-ply-spz",
+        lambda v: v["convert"]["seconds"], 5, "s", False, 2,
+    )  # fmt: skip
+    for size in ("267x200", "400x300"):
+        for bound, aim in ((8, ""), (10, ": the aim")):
+            yield Target(
+                f"cup, {size}, degree 3: iterations against OpenSplat's{aim}",
+                f"opensplat-cup-{size}-degree3", _against_opensplat, bound, "times", True,
+            )  # fmt: skip
+    for seconds, level in ((10, 28.5), (30, 30.0)):
+
+        def after(values: Values, seconds: int = seconds) -> float | None:
+            return psnr_at(values["looks"], seconds)
+
+        text = f"cup, 267x200, first photo held out, {seconds} s, no densification"
+        yield Target(text, "splats-cup-267x200-none-30s", after, level, "dB", True, 2)
     yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
     yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
     yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)
@@ -97,6 +118,12 @@ def _modular(values: Values) -> float:
 def _against_torch(values: Values) -> float:
     times = values["times"]
     return float(times["torch"]["total"]["best"] / times["polyfield"]["total"]["best"])
+
+
+def _against_opensplat(values: Values) -> float | None:
+    if "polyfield" not in values:
+        return None
+    return float(values["polyfield"]["best"] / values["opensplat"]["best"])
 
 
 def _frame(size: str) -> Callable[[Values], float]:

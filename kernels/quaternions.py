@@ -1,4 +1,4 @@
-"""Rotations of quaternions w, x, y, z, in plain torch."""
+"""Rotations of quaternions (w, x, y, z)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def rotation_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
-    """The rotation of a quaternion of any length but zero; leading dimensions are free."""
+    """The rotation of a quaternion of any length but zero."""
     w, x, y, z = torch.nn.functional.normalize(q, dim=-1).unbind(dim=-1)
     return torch.stack(
         [

@@ -42,6 +42,7 @@ ENTRIES = 256  # of a codebook
 PALETTE_ROW = 64
 MOST_PALETTE = 1 << 16
 MOST_A_BYTE = 1024  # Gaussians in one byte of a file; a count beyond that is not believed
+MOST_HARMONIC = 1e6  # distances between what is larger overflow
 MOST_WIDE = float(np.log(np.finfo(np.float32).max)) + 1e-9  # logarithm of a coordinate
 
 
@@ -137,7 +138,8 @@ def write(splats: Splats, path: Path) -> None:
         "sh0": {"codebook": color_codes.tolist(), "files": ["sh0.webp"]},
     }
     if splats.degree:
-        codes, palette, labels = _palette(splats.sh_rest[order])
+        rest = np.clip(splats.sh_rest[order], -MOST_HARMONIC, MOST_HARMONIC)
+        codes, palette, labels = _palette(rest)
         names = ["shN_centroids.webp", "shN_labels.webp"]
         entries, k = len(palette), splats.sh_rest.shape[1]
         rows = math.ceil(entries / PALETTE_ROW)

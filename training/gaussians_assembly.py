@@ -19,6 +19,7 @@ from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.gaussians import Gaussians
 from polyfield.renderers.splat import SplatRenderer
+from polyfield.training import scene_defaults
 from polyfield.training.densification import Strategy
 from polyfield.training.instantiate import TARGET, configuration_node, find_class, make
 from polyfield.training.photo_task import PhotoTask
@@ -27,6 +28,8 @@ from polyfield.training.splatting import SplattingTask
 from polyfield.training.task import Task
 
 Config = Mapping[str, Any]
+
+FIRST = 100_000  # Gaussians to begin with, at most, where the configuration leaves it open
 
 
 def is_splatting(config: Config) -> bool:
@@ -77,7 +80,7 @@ def build_splatting(config: Config, scene: Scene) -> Task:
 
 
 def settled_splatting(config: Config) -> dict[str, Any]:
-    """The configuration without what Gaussians have no use for.
+    """The configuration without what Gaussians have no use for, and how many there may be.
 
     Raises:
         InputError: for such a key that was set.
@@ -87,7 +90,13 @@ def settled_splatting(config: Config) -> dict[str, Any]:
         hint = "task.init=points|depths|random, or task.init_from=FILE"
         message = "Gaussians need no geometry to lie around"
         raise InputError(message, field="trainer.geometry", found=share, expected=0, hint=hint)
-    return {**config, "task": picture_settings(config)}
+    most = scene_defaults.gaussians(config.get("trainer") or {})
+    densify, task = dict(config.get("densify") or {}), picture_settings(config)
+    if "most" in densify and densify["most"] is None:
+        densify["most"] = most
+    if "init_count" in task and task["init_count"] is None:
+        task["init_count"] = min(most, FIRST)
+    return {**config, "task": task, "densify": densify}
 
 
 def picture_settings(config: Config) -> dict[str, Any]:

@@ -20,6 +20,7 @@ CELLS = (128, 2048)  # cells along an edge of the box, at least and at most
 FOOTPRINTS_A_STEP = 1.25
 CELLS_A_FOOTPRINT = 1.25
 DISTORTION = 0.002  # as nerfacto has it; with 0.01 the cup piled up before its cameras
+GAUSSIANS = (10_000, 1_000_000)  # that training may make, at least and at most
 LONG = {"max_seconds": 150.0, "max_steps": 12000}  # beyond both bounds, larger tables pay
 
 
@@ -89,6 +90,21 @@ def tables(budget: Mapping[str, Any]) -> dict[str, int]:
     """
     bounds = [budget.get(name) is None or budget[name] > least for name, least in LONG.items()]
     return {"log2_entries": 18 if all(bounds) else 17}
+
+
+def gaussians(budget: Mapping[str, Any]) -> int:
+    """How many Gaussians a training can place and shape: 8 a step, or 600 a second.
+
+    On the cup at a third of its size 2,500 steps reach 29.2 dB with the 9,095 they begin with, 29.6
+    with 20,000; more make steps dearer than they are worth.
+
+    Args:
+        budget: `max_steps` and `max_seconds`, None for no bound.
+    """
+    rates = {"max_steps": 8, "max_seconds": 600}
+    bounds = [rate * budget[name] for name, rate in rates.items() if budget.get(name) is not None]
+    least, most = GAUSSIANS
+    return int(min(max(min(bounds, default=most), least), most))
 
 
 def with_tables(config: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Letters: h, w pixels, n Gaussians.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from polyfield.training.observation import Exposures
 from polyfield.training.photo_task import PhotoTask, check_known, check_weights
 from polyfield.training.progress import Display
 from polyfield.training.seeds import scene_extent
-from polyfield.training.task import StepResult
+from polyfield.training.task import Metric, StepResult
 
 
 class SplattingTask(PhotoTask):
@@ -173,7 +173,7 @@ class SplattingTask(PhotoTask):
         factor = self._factor(progress)
         photo = self.photos.sample(generator, factor)
         behind = self._training_background(generator)
-        view, self._statistics = self._view(photo.index, factor), ScreenStatistics()
+        view, self._statistics = self._view(photo.index, factor), self.strategy.statistics()
         drawn = self.splats.draw(view, behind, self._wants, self._statistics)
         rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
         truth = laid_on(photo, behind)
@@ -181,18 +181,19 @@ class SplattingTask(PhotoTask):
         terms.update(self._other_losses(photo, drawn))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         pixels = view.width * view.height
-        with torch.no_grad():
-            psnr = _psnr(rgb, truth, photo.mask)
-        return StepResult(total, terms, {"psnr": psnr, "gaussians": len(self.field)}, pixels)
+        metrics: dict[str, Metric] = {
+            "psnr": partial(_psnr, rgb.detach(), truth, photo.mask),
+            "gaussians": len(self.field),
+        }
+        return StepResult(total, terms, metrics, pixels)
 
     def after_step(
         self, step: int, progress: float, rates: Mapping[str, float], generator: torch.Generator
     ) -> None:
         """Let the strategy note what the picture said, and move what it moves."""
         statistics, parameters = self._statistics, self.field.tensors
-        assert statistics is not None, "a loss comes first"
-        size = self._size
-        self.strategy.after_backward(parameters, statistics, size, step, progress)
+        if statistics is not None:
+            self.strategy.after_backward(parameters, statistics, self._size, step, progress)
         self.strategy.after_step(parameters, rates.get("means", 0.0), generator)
         self._statistics = None
 

@@ -179,6 +179,21 @@ def test_frames_memory_and_starting(tmp_path: Path) -> None:
         assert line in text, line
 
 
+def test_files_of_gaussians(tmp_path: Path) -> None:
+    once, again = {"seconds": 0.456, "cpu": 0.321}, {"seconds": 2.5, "cpu": 0.75}
+    _write(tmp_path, "splat-files-ply", {"bytes": 248.003, "read": once, "write": again})
+    _write(tmp_path, "splat-files-convert-ply-spz", {"bytes": 35.5, "convert": again})
+    text = _document(tmp_path)
+    for line in (
+        "| .ply | 0.46 | 0.32 | 2.50 | 0.75 | 248.0 |",
+        "| .compressed.ply | not run |",
+        "| .ply to .spz | 2.50 | 0.75 | 35.5 |",
+        "| 500,000 Gaussians of a PLY read | ≤ 2 s | 0.46 s | yes |",
+        "| polyfield convert, 500,000 Gaussians, .ply to .spz | ≤ 5 s | 2.50 s | yes |",
+    ):
+        assert line in text, line
+
+
 def test_parameters_at_equal_quality(tmp_path: Path) -> None:
     found = {
         "strivec-large": (500_000, 31.0),

@@ -75,3 +75,20 @@ def test_tables_are_as_large_as_a_budget_can_fill_and_then_stay(
     assert scene_defaults.with_tables(later)["field"] == settled["field"]
     other = {"field": {"channels": 4}, "trainer": budget}
     assert scene_defaults.with_tables(other) == other
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ({"max_steps": 2500, "max_seconds": None}, 20_000),
+        ({"max_steps": None, "max_seconds": 60}, 36_000),
+        ({"max_steps": 2500, "max_seconds": 600}, 20_000),
+        ({"max_steps": 10}, 10_000),
+        ({"max_steps": 10**7}, 1_000_000),
+        ({}, 1_000_000),
+    ],
+)
+def test_there_are_as_many_gaussians_as_the_budget_can_shape(
+    budget: dict[str, Any], expected: int
+) -> None:
+    assert scene_defaults.gaussians(budget) == expected
