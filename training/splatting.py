@@ -161,11 +161,11 @@ class SplattingTask(PhotoTask):
         if len(self.field) == 0:
             raise InputError("no Gaussians to learn", field="field", hint="`begin` places some")
         i = self._next_photo(generator)
-        behind = self._training_background(generator)
-        view, self._statistics = self._view(i), ScreenStatistics()
+        behind = self.training_background(generator)
+        view, self._statistics = self.view(i), ScreenStatistics()
         drawn = self.splats.draw(view, behind, self._wants, self._statistics)
         rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(i))
-        truth, mask = self._truth(i, behind)
+        truth, mask = self.truth(i, behind)
         terms = {"color": photometric_loss(rgb, truth, self.ssim, mask)}
         terms.update(self._other_losses(i, drawn))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
@@ -192,7 +192,8 @@ class SplattingTask(PhotoTask):
             self._order = train[torch.randperm(len(train), generator=generator)].tolist()
         return self._order.pop()
 
-    def _view(self, i: int) -> PinholeView:
+    def view(self, i: int) -> PinholeView:
+        """The camera of photo i, moved as far as poses were refined."""
         pose = None
         if self.poses is not None:
             pose = inverse_pose(self.poses.pose(self.scene.cameras.world_from_camera[i], i))
@@ -206,12 +207,13 @@ class SplattingTask(PhotoTask):
         needed = {"z_depth": self.weights["depth"], "normals": self.weights["normals"]}
         return [name for name, weight in needed.items() if weight]
 
-    def _training_background(self, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+    def training_background(self, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+        """What a training photo with alpha is laid on; another colour each time where it varies."""
         if self.varies_background:
             return torch.rand(3, generator=generator)
         return self.background
 
-    def _truth(self, i: int, behind: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def truth(self, i: int, behind: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Photo i [3,h,w], laid on what is behind, and its mask [h,w]."""
         photo = self.photos[i]
         truth: Tensor = photo.rgb

@@ -72,9 +72,9 @@ def test_photos_lie_on_what_the_picture_lies_on(
     task = SplattingTask(renderer, scene, strategy=Strategy(), vary_background=varies)
     seen, draws = [], generator()
     for _ in range(3):
-        behind = task._training_background(draws)
+        behind = task.training_background(draws)
         assert behind is not None
-        truth, mask = task._truth(int(scene.splits["train"][0]), behind)
+        truth, mask = task.truth(int(scene.splits["train"][0]), behind)
         assert mask is None
         assert torch.allclose(truth[:, 0, 0].float(), behind.detach(), atol=0.01)
         seen.append(behind.detach())
@@ -129,7 +129,7 @@ def test_depths_pull_and_normals_turn(ball: Any) -> None:
     assert set(result.terms) == {"color", "depth", "normals"}
     assert float(result.terms["depth"]) > 1
     assert 0 < float(result.terms["normals"]) <= 6
-    view = task._view(task._next_photo(generator(1)))
+    view = task.view(task._next_photo(generator(1)))
     (result.terms["depth"] + result.terms["normals"]).backward()
     assert task.field.means.grad is not None
     assert task.field.quats.grad is not None
