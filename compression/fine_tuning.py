@@ -6,6 +6,7 @@ Letters: n Gaussians, m of a cluster, e numbers of an encoded place, a attribute
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -60,7 +61,8 @@ def fine_tune(
     for step in range(steps):
         order = order or torch.randperm(len(photos), generator=generator).tolist()
         photo = photos.photo(order.pop(), generator)
-        gaussians = gaussians_of(networks.each(encoded) * size + mean)
+        table = networks.each(encoded) * size + mean
+        gaussians: dict[str, Any] = {**gaussians_of(table)}
         drawn = rasterize(
             means, **gaussians, view=photo.view, background=photo.background,
             antialiased=antialiased,

@@ -11,12 +11,14 @@ Gaussians.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyfield.errors import InputError
+from polyfield.fields.gaussians import tensors_of
 from polyfield.kernels.rasterize.rasterize import rasterize
 from polyfield.kernels.rasterize.records import PinholeView
 from polyfield.splats.splats import SH0, Splats
@@ -30,14 +32,14 @@ def blending_weights(splats: Splats, views: Iterable[PinholeView]) -> Float[Tens
     With every Gaussian white, they are the gradient of a picture's sum to the constant harmonic.
     """
     total = torch.zeros(len(splats))
-    shape = [torch.from_numpy(array) for array in (splats.means, splats.quats, splats.log_scales)]
-    logits = torch.from_numpy(splats.opacity_logits)
+    fixed: dict[str, Any] = {
+        **tensors_of(splats),
+        "sh_rest": torch.zeros(len(splats), 0, 3),
+        "antialiased": splats.antialiased,
+    }
     for view in views:
         white = torch.full((len(splats), 3), 0.5 / SH0, requires_grad=True)
-        picture = rasterize(
-            *shape, logits, white, white.new_zeros(len(splats), 0, 3), view,
-            antialiased=splats.antialiased,
-        )  # fmt: skip
+        picture = rasterize(**{**fixed, "sh_dc": white}, view=view)
         (of_red,) = torch.autograd.grad(picture.rgb[0].sum(), white)
         total += of_red[:, 0] / SH0
     return total

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -50,7 +51,7 @@ class ClusterNetworks(nn.Module):
         self.frequencies = frequencies
         self.widths = widths_of(outputs, width, layers, frequencies)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for before, after in zip(self.widths, self.widths[1:]):
+        for before, after in pairwise(self.widths):
             weight = torch.zeros(clusters, before, after)
             if generator is not None:
                 bound = math.sqrt(6 / (before + after))  # Glorot's, for tanh
@@ -103,7 +104,7 @@ def widths_of(outputs: int, width: int, layers: int, frequencies: int) -> list[i
 
 def parameter_count(widths: Sequence[int]) -> int:
     """p of a network."""
-    return sum((before + 1) * after for before, after in zip(widths, widths[1:]))
+    return sum((before + 1) * after for before, after in pairwise(widths))
 
 
 def encoded(places: Float[Tensor, "*b 3"], frequencies: int) -> Float[Tensor, "*b e"]:

@@ -14,45 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.compression.attributes import count, gaussians_of, normalisation_of, table_of
+from polyfield.compression.attributes import count, normalisation_of, table_of
 from polyfield.compression.clusters import cluster_count, k_means
 from polyfield.compression.fine_tuning import fine_tune
 from polyfield.compression.fitting import fit
 from polyfield.compression.importance import blending_weights, importance, most_important
 from polyfield.compression.networks import ClusterNetworks, encoded
+from polyfield.compression.neural_record import NeuralSplats
 from polyfield.compression.photos import Photos
-from polyfield.compression.places import Places, place
+from polyfield.compression.places import place
 from polyfield.splats.cleaning import clean, selected
 from polyfield.splats.splats import Splats
-
-
-@dataclass(frozen=True)
-class NeuralSplats:
-    """n Gaussians in c clusters.
-
-    Attributes:
-        places: where they are.
-        networks: what they are, their parameters numbers that float16 holds.
-        degree: of the spherical harmonics.
-        antialiased: as `Splats` has it.
-    """
-
-    places: Places
-    networks: ClusterNetworks
-    degree: int
-    antialiased: bool = False
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @torch.no_grad()
-    def splats(self) -> Splats:
-        """The Gaussians in full, cluster after cluster."""
-        where = torch.from_numpy(self.places.fractions()).float()
-        pieces = where.split(self.places.counts.tolist())
-        table = self.networks.each(encoded(piece, self.networks.frequencies) for piece in pieces)
-        parameters = {name: tensor.numpy() for name, tensor in gaussians_of(table).items()}
-        return Splats(self.places.means(), **parameters, antialiased=self.antialiased)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -91,7 +91,7 @@ class Renders:
         self, splats: Splats, views: Sequence[PinholeView], background: Tensor | None = None
     ) -> None:
         self.views, self.background = views, background
-        tensors = tensors_of(splats)
+        tensors: dict[str, Any] = {**tensors_of(splats)}
         self.pictures = [
             rasterize(
                 **tensors, view=view, background=background, antialiased=splats.antialiased

@@ -25,7 +25,8 @@ class Format(NamedTuple):
     Attributes:
         noun: what a person calls it.
         suffix: of its names, lower case.
-        module: of `polyfield.splats`.
+        module: by its full name, as only the one that is needed is imported: a format may live in a
+            folder that may not be imported from here.
         degree: the highest of the harmonics that it holds.
         written: whether we write it.
     """
@@ -38,13 +39,14 @@ class Format(NamedTuple):
 
 
 FORMATS = (
-    Format("a compressed PLY", ".compressed.ply", "compressed_ply"),
-    Format("a PLY", ".ply", "ply"),
-    Format("a .splat file", ".splat", "antimatter", degree=0),
-    Format("a .ksplat file", ".ksplat", "ksplat", degree=2, written=False),
-    Format("an SPZ file", ".spz", "spz"),
-    Format("a glTF binary", ".glb", "gltf"),
-    Format("an SOG file", ".sog", "sog"),
+    Format("a compressed PLY", ".compressed.ply", "polyfield.splats.compressed_ply"),
+    Format("a PLY", ".ply", "polyfield.splats.ply"),
+    Format("a .splat file", ".splat", "polyfield.splats.antimatter", degree=0),
+    Format("a .ksplat file", ".ksplat", "polyfield.splats.ksplat", degree=2, written=False),
+    Format("an SPZ file", ".spz", "polyfield.splats.spz"),
+    Format("a glTF binary", ".glb", "polyfield.splats.gltf"),
+    Format("an SOG file", ".sog", "polyfield.splats.sog"),
+    Format("a .ngs file", ".ngs", "polyfield.compression.neural_file", written=False),
 )
 BY_SUFFIX = {each.suffix: each for each in FORMATS}
 
@@ -55,7 +57,13 @@ FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS (`git lfs pull` fetches the file)",
     b"{": "JSON",
 }
-MAGIC = {b"\x1f\x8b\x08": ".spz", b"NGSP": ".spz", b"glTF": ".glb", b"PK\x03\x04": ".sog"}
+MAGIC = {
+    b"\x1f\x8b\x08": ".spz",
+    b"NGSP": ".spz",
+    b"glTF": ".glb",
+    b"PK\x03\x04": ".sog",
+    b"pfNG": ".ngs",
+}
 
 
 def format_of(path: Path) -> Format | None:
@@ -123,7 +131,7 @@ def written_format(path: Path) -> Format:
 
 
 def _module(of: Format) -> Any:
-    return importlib.import_module(f"polyfield.splats.{of.module}")
+    return importlib.import_module(of.module)
 
 
 def _checked_format(path: Path) -> Format:
