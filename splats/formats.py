@@ -25,10 +25,11 @@ class Format(NamedTuple):
     Attributes:
         noun: what a person calls it.
         suffix: of its names, lower case.
-        module: by its full name, as only the one that is needed is imported: a format may live in a
-            folder that may not be imported from here.
+        module: of `package`.
         degree: the highest of the harmonics that it holds.
-        written: whether we write it.
+        written: whether we write it from `Splats` alone.
+        package: where the module is; only what is needed is imported, when it is, so that a format
+            may live above this folder.
     """
 
     noun: str
@@ -36,17 +37,18 @@ class Format(NamedTuple):
     module: str
     degree: int = 3
     written: bool = True
+    package: str = "polyfield.splats"
 
 
 FORMATS = (
-    Format("a compressed PLY", ".compressed.ply", "polyfield.splats.compressed_ply"),
-    Format("a PLY", ".ply", "polyfield.splats.ply"),
-    Format("a .splat file", ".splat", "polyfield.splats.antimatter", degree=0),
-    Format("a .ksplat file", ".ksplat", "polyfield.splats.ksplat", degree=2, written=False),
-    Format("an SPZ file", ".spz", "polyfield.splats.spz"),
-    Format("a glTF binary", ".glb", "polyfield.splats.gltf"),
-    Format("an SOG file", ".sog", "polyfield.splats.sog"),
-    Format("a .ngs file", ".ngs", "polyfield.compression.neural_file", written=False),
+    Format("a compressed PLY", ".compressed.ply", "compressed_ply"),
+    Format("a PLY", ".ply", "ply"),
+    Format("a .splat file", ".splat", "antimatter", degree=0),
+    Format("a .ksplat file", ".ksplat", "ksplat", degree=2, written=False),
+    Format("an SPZ file", ".spz", "spz"),
+    Format("a glTF binary", ".glb", "gltf"),
+    Format("an SOG file", ".sog", "sog"),
+    Format("a .ngs file", ".ngs", "neural_file", written=False, package="polyfield.compression"),
 )
 BY_SUFFIX = {each.suffix: each for each in FORMATS}
 
@@ -131,7 +133,7 @@ def written_format(path: Path) -> Format:
 
 
 def _module(of: Format) -> Any:
-    return importlib.import_module(of.module)
+    return importlib.import_module(f"{of.package}.{of.module}")
 
 
 def _checked_format(path: Path) -> Format:
