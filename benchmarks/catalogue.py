@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -100,6 +100,21 @@ SIZES: dict[str, list[str]] = {
 }
 TENSORF_STEPS = {"steps": 2000, "look_every": 100}
 
+# Scenes of Gaussians that are written in every way: data, settings, seconds of training by budget.
+COMPRESSED: dict[str, tuple[str | None, list[str], dict[str, float]]] = {
+    "procedural": (None, ["task.init_count=10000", "densify.most=20000"], {"default": 60}),
+    "lego_200": (LEGO, ["densify.most=40000"], {"full": 300}),
+}
+TUNED: dict[str, Any] = {"steps": 2000, "finetune_steps": 1000}
+# Our own compression, and it without one of its parts.
+COMPRESSIONS: dict[str, dict[str, Any]] = {
+    ".ngs": {},
+    ".ngs, frequency loss": {"frequency": 0.1},
+    ".ngs, no importance weights": {"weighted": False},
+    ".ngs, not tuned": {"finetune_steps": 0},
+    ".ngs, one network": {"clusters": 1, "width": 192},
+}
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -135,7 +150,13 @@ def cells(suite: str, budget: str) -> list[Cell]:
         suite: one of `SUITES`, or "all".
         budget: one of `BUDGETS`.
     """
-    made = {"kernels": kernels, "radiance": radiance, "startup": startup, "factored": factored}
+    made = {
+        "kernels": kernels,
+        "radiance": radiance,
+        "startup": startup,
+        "factored": factored,
+        "gaussians": gaussians,
+    }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
 
@@ -296,3 +317,20 @@ def first_step(scene: str, repetitions: int) -> Cell:
     """From `polyfield train` to its first step, cold and warm."""
     settings = {"what": "first step", "repetitions": repetitions}
     return Cell("startup", f"first-step-{scene}", "startup", settings, data=SCENES[scene])
+
+
+def gaussians(budget: str) -> list[Cell]:
+    """The suite of Gaussians: their files."""
+    made = []
+    for name, (data, words, seconds) in COMPRESSED.items():
+        known = [seconds[b] for b in BUDGETS[: BUDGETS.index(budget) + 1] if b in seconds]
+        if not known:
+            continue
+        settings: dict[str, Any] = {
+            "words": ["field=gaussians", *words],
+            "seconds": known[-1],
+            "variants": {title: {**TUNED, **more} for title, more in COMPRESSIONS.items()},
+        }
+        cell = f"splat-compression-{name}"
+        made.append(Cell("gaussians", cell, "splat_compression", settings, data=data))
+    return made

@@ -31,6 +31,7 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   width=64 layers=3      of the hidden layers of a network
   steps=2000             of fitting networks to what the Gaussians are
   finetune_steps=1000    of tuning them on the training photos, a photo each
+  weighted=true          whether Gaussians that are seen more count more in fitting
   frequency=0            weight of the difference of spectra in tuning
   bits=16                of a coordinate of a centre, 4 to 21
   limit=N                score at most N held-out images, evenly spread
