@@ -20,6 +20,7 @@ VERBS = {
     "render": "make a video or pictures from a run or a file of Gaussians",
     "export": "write what a run has learned for other programs",
     "convert": "write a file of Gaussians in another format",
+    "compress": "write the Gaussians of a run as a small file of networks",
     "info": "say what is installed, or what is in some data or a run",
     "bench": "run the benchmarks behind RESULTS.md",
 }
@@ -104,7 +105,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {verb:<8}{summary}" for verb, summary in VERBS.items())
+    verbs = "\n".join(f"  {verb:<10}{summary}" for verb, summary in VERBS.items())
     return HELP.format(version=__version__, verbs=verbs)
 
 

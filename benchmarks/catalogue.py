@@ -118,6 +118,21 @@ SPLATS: dict[str, tuple[str, float, list[str]]] = {
     "fox-classic": ("fox", 120, ["densify=classic", AS_MANY]),
 }
 
+# Scenes of Gaussians that are written in every way: data, settings, seconds of training by budget.
+COMPRESSED: dict[str, tuple[str | None, list[str], dict[str, float]]] = {
+    "procedural": (None, ["task.init_count=10000", "densify.most=20000"], {"default": 60}),
+    "lego_200": (LEGO, ["densify.most=40000"], {"full": 300}),
+}
+TUNED: dict[str, Any] = {"steps": 2000, "finetune_steps": 1000}
+# Our own compression, and it without one of its parts.
+COMPRESSIONS: dict[str, dict[str, Any]] = {
+    ".ngs": {},
+    ".ngs, frequency loss": {"frequency": 0.1},
+    ".ngs, no importance weights": {"weighted": False},
+    ".ngs, not tuned": {"finetune_steps": 0},
+    ".ngs, one network": {"clusters": 1, "width": 192},
+}
+
 # Seconds of training after which a run is scored.
 LOOKS = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 120, 150, 180),
@@ -309,7 +324,7 @@ def sizes(steps: int) -> list[Cell]:
 
 def gaussians(budget: str) -> list[Cell]:
     """The suite of Gaussians: files, a frame, trainings, iterations beside OpenSplat's."""
-    made = [*splat_files(budget), splat_frame(budget)]
+    made = [*splat_files(budget), splat_frame(budget), *splat_compression(budget)]
     if budget != "quick":
         made += [splats(name) for name, (_, seconds, _) in SPLATS.items() if seconds < 60]
     if budget == "full":
@@ -373,3 +388,20 @@ def first_step(scene: str, repetitions: int) -> Cell:
     """From `polyfield train` to its first step, cold and warm."""
     settings = {"what": "first step", "repetitions": repetitions}
     return Cell("startup", f"first-step-{scene}", "startup", settings, data=SCENES[scene])
+
+
+def splat_compression(budget: str) -> list[Cell]:
+    """Gaussians in small files: bytes and held-out PSNR."""
+    made = []
+    for name, (data, words, seconds) in COMPRESSED.items():
+        known = [seconds[b] for b in BUDGETS[: BUDGETS.index(budget) + 1] if b in seconds]
+        if not known:
+            continue
+        settings: dict[str, Any] = {
+            "words": ["field=gaussians", *words],
+            "seconds": known[-1],
+            "variants": {title: {**TUNED, **more} for title, more in COMPRESSIONS.items()},
+        }
+        cell = f"splat-compression-{name}"
+        made.append(Cell("gaussians", cell, "splat_compression", settings, data=data))
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polyfield.benchmarks import (
+    compression_sections,
     factored_sections,
     gaussian_sections,
     kernel_sections,
@@ -23,7 +24,13 @@ training count steps alone: not loading, compiling, evaluating, saving.
 
 def results(book: Book) -> str:
     """The document."""
-    made = (kernel_sections, training_sections, factored_sections, gaussian_sections)
+    made = (
+        kernel_sections,
+        training_sections,
+        factored_sections,
+        gaussian_sections,
+        compression_sections,
+    )
     sections = [TARGETS, *(s for part in made for s in part.SECTIONS), RECORDS]
     parts = [HEAD, measured_on(book), *(section.text(book) for section in sections)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

@@ -17,7 +17,7 @@ polyfield convert: write a file of Gaussians in another format
 
 usage: polyfield convert IN OUT [key=value ...]
 
-  IN, or input=IN        .ply (of 3DGS or compressed), .splat, .ksplat, .spz, .glb, .sog
+  IN, or input=IN        .ply (of 3DGS or compressed), .splat, .ksplat, .spz, .glb, .sog, .ngs
   OUT, or out=OUT        .ply, .compressed.ply, .splat, .spz, .glb, .sog: the name tells the format
   degree=N               of the spherical harmonics to keep, 0 to 3; all by default
   keep_transparent=false whether to keep what is never seen: opacities below 1/255

@@ -25,9 +25,11 @@ class Format(NamedTuple):
     Attributes:
         noun: what a person calls it.
         suffix: of its names, lower case.
-        module: of `polyfield.splats`.
+        module: of `package`.
         degree: the highest of the harmonics that it holds.
-        written: whether we write it.
+        written: whether we write it from `Splats` alone.
+        package: where the module is; only what is needed is imported, when it is, so that a format
+            may live above this folder.
     """
 
     noun: str
@@ -35,6 +37,7 @@ class Format(NamedTuple):
     module: str
     degree: int = 3
     written: bool = True
+    package: str = "polyfield.splats"
 
 
 FORMATS = (
@@ -45,6 +48,7 @@ FORMATS = (
     Format("an SPZ file", ".spz", "spz"),
     Format("a glTF binary", ".glb", "gltf"),
     Format("an SOG file", ".sog", "sog"),
+    Format("a .ngs file", ".ngs", "neural_file", written=False, package="polyfield.compression"),
 )
 BY_SUFFIX = {each.suffix: each for each in FORMATS}
 
@@ -55,7 +59,13 @@ FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS (`git lfs pull` fetches the file)",
     b"{": "JSON",
 }
-MAGIC = {b"\x1f\x8b\x08": ".spz", b"NGSP": ".spz", b"glTF": ".glb", b"PK\x03\x04": ".sog"}
+MAGIC = {
+    b"\x1f\x8b\x08": ".spz",
+    b"NGSP": ".spz",
+    b"glTF": ".glb",
+    b"PK\x03\x04": ".sog",
+    b"pfNG": ".ngs",
+}
 
 
 def format_of(path: Path) -> Format | None:
@@ -131,7 +141,7 @@ def written_format(path: Path) -> Format:
 
 
 def _module(of: Format) -> Any:
-    return importlib.import_module(f"polyfield.splats.{of.module}")
+    return importlib.import_module(f"{of.package}.{of.module}")
 
 
 def _checked_format(path: Path) -> Format:

@@ -172,8 +172,8 @@ class SplattingTask(PhotoTask):
             raise InputError("no Gaussians to learn", field="field", hint="`begin` places some")
         factor = self._factor(progress)
         photo = self.photos.sample(generator, factor)
-        behind = self._training_background(generator)
-        view, self._statistics = self._view(photo.index, factor), self.strategy.statistics()
+        behind = self.training_background(generator)
+        view, self._statistics = self.view(photo.index, factor), self.strategy.statistics()
         drawn = self.splats.draw(view, behind, self._wants, self._statistics)
         rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
         truth = laid_on(photo, behind)
@@ -201,7 +201,8 @@ class SplattingTask(PhotoTask):
         """By which photos are smaller than they are."""
         return 2 ** sum(progress < share for share in self.upsample)
 
-    def _view(self, i: int, factor: int = 1) -> PinholeView:
+    def view(self, i: int, factor: int = 1) -> PinholeView:
+        """The camera of photo i, moved as far as poses were refined, of 1 / factor of its size."""
         cameras, pose = self.scene.cameras, None
         if self.poses is not None:
             pose = inverse_pose(self.poses.pose(cameras.world_from_camera[i], i))
@@ -215,7 +216,8 @@ class SplattingTask(PhotoTask):
         needed = {"z_depth": self.weights["depth"], "normals": self.weights["normals"]}
         return [name for name, weight in needed.items() if weight]
 
-    def _training_background(self, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+    def training_background(self, generator: torch.Generator) -> Float[Tensor, "3"] | None:
+        """sRGB behind the next picture; None for nothing."""
         if self.varies_background:
             return torch.rand(3, generator=generator)
         return self.background

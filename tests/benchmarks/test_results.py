@@ -288,3 +288,15 @@ def test_rates_are_shown_beside_opensplats(tmp_path: Path) -> None:
     (tmp_path / "cells" / f"{name}.json").unlink()
     text = _document(tmp_path, reasons=reasons)
     assert "| cup, 267x200, degree 3 | not run: not built: build/opensplat |" in text
+
+
+def test_files_of_gaussians_against_their_ply(tmp_path: Path) -> None:
+    files = {
+        ".ply": {"gaussians": 20_000, "bytes": 4_960_000, "psnr": 30.0, "seconds": 0.1},
+        ".ngs": {"gaussians": 12_000, "bytes": 248_000, "psnr": 29.5, "seconds": 80.0},
+    }
+    values = {"gaussians": 20_000, "psnr": 30.0, "steps": 900, "files": files}
+    _write(tmp_path, "splat-compression-procedural", values)
+    text = _document(tmp_path)
+    assert "| procedural, .ngs | 12,000 | 248 | 20.0 | 29.50 | -0.50 | 80.0 |" in text
+    assert "| lego_200 | not run |" in text

@@ -1,0 +1,44 @@
+"""What is kept of Gaussians whose attributes networks know.
+
+Letters: n Gaussians, c clusters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from polyfield.compression.attributes import gaussians_of
+from polyfield.compression.networks import ClusterNetworks, encoded
+from polyfield.compression.places import Places
+from polyfield.splats.splats import Splats
+
+
+@dataclass(frozen=True)
+class NeuralSplats:
+    """n Gaussians in c clusters.
+
+    Attributes:
+        places: where they are.
+        networks: what they are, their parameters numbers that float16 holds.
+        degree: of the spherical harmonics.
+        antialiased: as `Splats` has it.
+    """
+
+    places: Places
+    networks: ClusterNetworks
+    degree: int
+    antialiased: bool = False
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @torch.no_grad()
+    def splats(self) -> Splats:
+        """The Gaussians in full, cluster after cluster."""
+        where = torch.from_numpy(self.places.fractions()).float()
+        pieces = where.split(self.places.counts.tolist())
+        table = self.networks.each(encoded(piece, self.networks.frequencies) for piece in pieces)
+        parameters = {name: tensor.numpy() for name, tensor in gaussians_of(table).items()}
+        return Splats(self.places.means(), **parameters, antialiased=self.antialiased)
