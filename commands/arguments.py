@@ -29,6 +29,7 @@ PATH_KEYS = frozenset(
         "peers",
         "dataset.path",
         "field.points",
+        "task.init_from",
     }
 )
 MULTIRUN = ("-m", "--multirun")

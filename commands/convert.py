@@ -41,13 +41,15 @@ def named(words: list[str]) -> list[str]:
     """The line with the words that are files written `input=IN` and `out=OUT`.
 
     Raises:
-        InputError: for more than two of them.
+        InputError: for more of them than IN and OUT.
     """
     files = [word for word in words if _is_file(word)]
-    if len(files) > 2:
-        raise InputError("more than two files", found=", ".join(files), expected="IN OUT")
-    names = iter(("input", "out"))
-    return [f"{next(names)}={word}" if _is_file(word) else word for word in words]
+    given = {word.partition("=")[0] for word in words if not _is_file(word)}
+    names = [name for name in ("input", "out") if name not in given]
+    if len(files) > len(names):
+        raise InputError("too many files", found=", ".join(files), expected="IN OUT")
+    rest = iter(names)
+    return [f"{next(rest)}={word}" if _is_file(word) else word for word in words]
 
 
 def _is_file(word: str) -> bool:

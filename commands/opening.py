@@ -10,7 +10,7 @@ from polyfield.commands.device import choose
 from polyfield.errors import InputError
 
 if TYPE_CHECKING:
-    from polyfield.training.radiance import RadianceTask
+    from polyfield.training.photo_task import PhotoTask
     from polyfield.training.task import Task
 
 
@@ -35,12 +35,12 @@ def open_task(config: dict[str, Any]) -> Task:
     return open_run(folder, which, trust=trust, data=config["data"])[2]
 
 
-def open_radiance(config: dict[str, Any]) -> RadianceTask:
+def open_radiance(config: dict[str, Any]) -> PhotoTask:
     """The task of a run that has views to look at."""
-    from polyfield.training.radiance import RadianceTask
+    from polyfield.training.photo_task import PhotoTask
 
     task = open_task(config)
-    if not isinstance(task, RadianceTask):
+    if not isinstance(task, PhotoTask):
         found = type(task).__name__
         raise InputError(file=config["run"], field="task", found=found, expected="a radiance field")
     return task

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from polyfield.datasets.scene import Scene
     from polyfield.renderers import Render
     from polyfield.renderers.pictures import Picture
-    from polyfield.training.radiance import RadianceTask
+    from polyfield.training.photo_task import PhotoTask
 
 HELP = """\
 polyfield render: make a video or pictures from a run
@@ -196,7 +196,7 @@ class Views:
     """
 
     def __init__(
-        self, task: RadianceTask, cameras: Cameras, background: Tensor | None, modes: list[str]
+        self, task: PhotoTask, cameras: Cameras, background: Tensor | None, modes: list[str]
     ) -> None:
         self.task, self.cameras, self.background, self.modes = task, cameras, background, modes
         self.span = self._depth_range() if "depth" in modes else (0.0, 1.0)
@@ -301,7 +301,7 @@ def _out(config: dict[str, Any], run: Path) -> Path:
     return out
 
 
-def _background(task: RadianceTask, name: str) -> Tensor | None:
+def _background(task: PhotoTask, name: str) -> Tensor | None:
     import torch
 
     if name == "auto":

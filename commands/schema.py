@@ -47,6 +47,8 @@ OPTIONAL: dict[str, Any] = {
     "field.still": 1.0,
     "time": "0:1",
     "field.points": "points.ply",
+    "task.init_from": "points.ply",
+    "densify.threshold": 1.0,
     "limit": 1,
     "degree": 1,
     "size": "1x",

@@ -35,6 +35,9 @@ class SplatRenderer(nn.Module):
         super().__init__()
         if not 0 < near < float("inf"):
             raise InputError(field="renderer.near", found=near, expected="a distance above 0")
+        if not isinstance(field, Gaussians):
+            found = f"splat, and {type(field).__name__}"
+            raise InputError(field="renderer", found=found, expected="field=gaussians")
         self.field, self.near = field, near
 
     def forward(self, rays: Rays, background: Tensor | None = None, **_: Any) -> Render:

@@ -38,7 +38,7 @@ def opacity_logits(values: UInt8[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
 def to_bytes(values: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"]:
     """The nearest byte to each number of [0,1]; those outside get the nearer end."""
-    return np.clip(np.rint(values * np.float32(255)), 0, 255).astype(np.uint8)
+    return np.rint(np.clip(values, 0, 1) * np.float32(255)).astype(np.uint8)
 
 
 def dc_of_colors(colors: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -54,7 +54,8 @@ def colors_of_dc(sh_dc: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 def log_of_scales(scales: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Logarithms of standard deviations; SMALLEST stands for 0, NaN comes of what is below it."""
     scales = np.asarray(scales, np.float32)
-    logs = np.log(np.maximum(scales, np.float32(SMALLEST)))
+    with np.errstate(invalid="ignore"):
+        logs = np.log(np.maximum(scales, np.float32(SMALLEST)))
     return np.where(scales < 0, np.float32(np.nan), logs)
 
 

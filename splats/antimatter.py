@@ -78,4 +78,4 @@ def write(splats: Splats, path: Path) -> None:
     records["colors"][:, 3] = opacity_bytes(splats.opacity_logits[order])
     levels = np.rint(unit_quats(splats.quats[order]) * np.float32(128)) + 128
     records["quats"] = np.clip(levels, 0, 255).astype(np.uint8)
-    write_file(path, [memoryview(records.view(np.uint8))])
+    write_file(path, [records.tobytes()])

@@ -6,7 +6,7 @@ Letters: n Gaussians.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -63,7 +63,8 @@ def clean(splats: Splats, transparent: bool = False) -> Cleaned:
 
 def selected(splats: Splats, kept: Bool[np.ndarray, " n"]) -> Splats:
     """Some Gaussians, in the order that they are in."""
-    return replace(splats, **{name: getattr(splats, name)[kept] for name in ATTRIBUTES})
+    arrays: Any = {name: getattr(splats, name)[kept] for name in ATTRIBUTES}
+    return replace(splats, **arrays)
 
 
 def cut_degree(splats: Splats, degree: int) -> Splats:
@@ -88,7 +89,7 @@ def checked_degree(degree: int) -> int:
 
 def _mended(splats: Splats) -> Splats:
     logits, scales = splats.opacity_logits, splats.log_scales
-    changed = {}
+    changed: dict[str, Any] = {}
     if np.isinf(logits).any():
         changed["opacity_logits"] = np.where(np.isinf(logits), np.sign(logits) * SURE, logits)
     if np.isneginf(scales).any():
@@ -97,10 +98,10 @@ def _mended(splats: Splats) -> Splats:
 
 
 def _not_finite(splats: Splats) -> Bool[np.ndarray, " n"]:
-    bad = (splats.log_scales > LARGEST_LOG_SCALE).any(axis=1)
+    bad = splats.log_scales.max(axis=1, initial=-np.inf) > LARGEST_LOG_SCALE
     for name in ATTRIBUTES:
-        rows = getattr(splats, name).reshape(len(splats), -1)
-        bad |= ~np.isfinite(rows).all(axis=1)
+        values = getattr(splats, name)
+        bad |= ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     return bad
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _read_ranges(header: PlyHeader, m: int) -> np.ndarray:
     _check(header, chunk, names, "f4")
     rows = [columns(block, names) for block in blocks(header, chunk)]
     table = np.concatenate([np.empty((0, len(names)), np.float32), *rows])
-    parts = table.reshape(m, -1, 2, 3)
+    parts = table.reshape(m, len(names) // 6, 2, 3)
     if not colored:
         unit = np.broadcast_to(np.array([[0.0], [1.0]], np.float32), (m, 1, 2, 3))
         parts = np.concatenate([parts, unit], axis=1)
@@ -126,7 +127,7 @@ def _read_rest(header: PlyHeader, n: int) -> np.ndarray:
     # A byte stands for the middle of its step, the first and the last for the ends.
     values = (np.arange(256, dtype=np.float32) - 127.5) / np.float32(SH_STEPS)
     values[0], values[255] = -4, 4
-    offsets = element.dtype.fields or {}
+    offsets: Any = element.dtype.fields
     places = [offsets[name][1] for name in rest_names(k)]
     start = 0
     for block in blocks(header, element):
@@ -206,22 +207,22 @@ def _rest(splats: Splats, order: np.ndarray) -> Iterator[bytes]:
     """Bytes [n,3,k] of the harmonics, a block at a time."""
     for start in range(0, len(order), CHUNK * CHUNKS_A_BLOCK):
         rest = splats.sh_rest[order[start : start + CHUNK * CHUNKS_A_BLOCK]]
-        levels = np.floor(rest * np.float32(SH_STEPS)) + np.float32(128)
-        yield np.clip(levels, 0, 255).astype(np.uint8).transpose(0, 2, 1).tobytes()
+        levels = np.floor(np.clip(rest, -4, 4) * np.float32(SH_STEPS)) + np.float32(128)
+        yield np.minimum(levels, 255).astype(np.uint8).transpose(0, 2, 1).tobytes()
 
 
 def _pack(splats: Splats, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranges [m,18] of whole chunks and words [n,4] of their Gaussians."""
     logs = np.clip(splats.log_scales[order], -LARGEST_LOG_SCALE, LARGEST_LOG_SCALE)
     values = [splats.means[order], logs, colors_of_dc(splats.sh_dc[order])]
-    ranges, parts = [], []
+    ranges, parts, chunks = [], [], np.arange(len(order)) // CHUNK
     for value in values:
         starts = np.arange(0, len(order), CHUNK)
         low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
         ranges += [low, high]
-        extent = (high - low)[np.arange(len(order)) // CHUNK]
-        above = value - low[np.arange(len(order)) // CHUNK]
-        parts.append(above / np.maximum(extent, np.finfo(np.float32).tiny))
+        # Halved, the largest numbers of float32 have differences too.
+        extent = np.maximum(high / 2 - low / 2, np.finfo(np.float32).tiny)
+        parts.append((value / 2 - (low / 2)[chunks]) / extent[chunks])
     position, scale = (_pack_widths(part) for part in parts[:2])
     channels = [_levels(parts[2][:, c], 8) for c in range(3)]
     channels.append(opacity_bytes(splats.opacity_logits[order]).astype(np.uint32))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,8 +81,8 @@ def read(path: Path) -> Splats:
         InputError: for a file that is damaged or of another kind.
         OSError: for one that cannot be read.
     """
-    data = np.fromfile(path, np.uint8)
-    if len(data) < HEADER or not looks_like(data[:24].tobytes()):
+    data = path.read_bytes()
+    if len(data) < HEADER or not looks_like(data[:24]):
         expected = "a header of version 0.1, level 0, 1 or 2"
         raise InputError(
             "no .ksplat file", file=path, found=f"{len(data):,} bytes", expected=expected
@@ -98,10 +99,11 @@ def read(path: Path) -> Splats:
     parts = [_read_section(path, data, section, level, sh_range, k) for section in sections]
     if not parts:
         raise InputError("no Gaussians", file=path)
-    return Splats(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    arrays: Any = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    return Splats(*arrays)
 
 
-def _sections(path: Path, data: np.ndarray, count: int, level: int) -> list[Section]:
+def _sections(path: Path, data: bytes, count: int, level: int) -> list[Section]:
     """The headers of the sections, whose sizes together fit into the file."""
     offset = HEADER + count * SECTION
     sections = []
@@ -117,7 +119,7 @@ def _sections(path: Path, data: np.ndarray, count: int, level: int) -> list[Sect
     return [section for section in sections if section.count]
 
 
-def _section(path: Path, data: np.ndarray, i: int, start: int, offset: int) -> Section:
+def _section(path: Path, data: bytes, i: int, start: int, offset: int) -> Section:
     count, room, capacity, buckets, width = struct.unpack_from("<4If", data, start)
     storage, half_steps = struct.unpack_from("<H2xI", data, start + 20)
     full, partial, degree = struct.unpack_from("<2IH", data, start + 32)
@@ -136,7 +138,7 @@ def _section(path: Path, data: np.ndarray, i: int, start: int, offset: int) -> S
 
 
 def _read_section(
-    path: Path, data: np.ndarray, section: Section, level: int, sh_range: tuple, k: int
+    path: Path, data: bytes, section: Section, level: int, sh_range: tuple, k: int
 ) -> tuple[np.ndarray, ...]:
     """Arrays of a section in the order of the attributes of `Splats`."""
     start = section.offset + 4 * section.partial + BUCKET * section.buckets
@@ -171,7 +173,7 @@ def _read_section(
     )
 
 
-def _buckets(path: Path, data: np.ndarray, section: Section) -> np.ndarray:
+def _buckets(path: Path, data: bytes, section: Section) -> np.ndarray:
     """[n] the bucket of each Gaussian: the full ones come first."""
     partial = np.frombuffer(data, "<u4", section.partial, section.offset).astype(np.int64)
     if section.full + section.partial > section.buckets:

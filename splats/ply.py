@@ -114,11 +114,11 @@ def write(splats: Splats, path: Path, normals: bool = True) -> None:
     comments = [ANTIALIASED] if splats.antialiased else []
     header = header_text({"vertex": (len(splats), [f"float {name}" for name in names])}, comments)
 
-    def pieces() -> Iterator[bytes | memoryview]:
+    def pieces() -> Iterator[bytes]:
         yield header
         rows = BLOCK // (4 * len(names))
         for start in range(0, len(splats), rows):
-            yield memoryview(_table(splats, slice(start, start + rows), normals)).cast("B")
+            yield _table(splats, slice(start, start + rows), normals).tobytes()
 
     write_file(path, pieces())
 

@@ -103,7 +103,7 @@ def read_header(path: Path) -> PlyHeader:
         available = os.fstat(file.fileno()).st_size
     if not text.startswith(MAGIC):
         raise InputError("no PLY file", file=path, found=repr(text[:8]), expected="'ply'")
-    lines = []
+    lines: list[str] = []
     size = 0
     while not lines or lines[-1] != "end_header":
         end = text.find(b"\n", size)

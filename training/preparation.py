@@ -24,6 +24,7 @@ from polyfield.training.catalogue import Data, task_kind
 from polyfield.training.geometry import Placed
 from polyfield.training.phase import trained
 from polyfield.training.progress import Display
+from polyfield.training.splatting import SplattingTask
 from polyfield.training.task import Task
 
 Config = Mapping[str, Any]
@@ -75,6 +76,8 @@ def preparation(config: Config) -> Preparation:
     if trainer.get("geometry"):
         what = "the coarse geometry was looked for"
         return Preparation(geometry.remaining(config), _found(config), what)
+    if (config.get("task") or {}).get("init"):
+        return Preparation(config, _begun(config), "the first Gaussians were placed")
     return Preparation(config, lambda task, data, display: 0.0)
 
 
@@ -126,6 +129,15 @@ def _found(config: Config) -> Callable[[Task, Data, Display | None], float]:
         points = geometry.occupied_points(geometry.field_of(phase.task), display)
         _place(field, points, config, display)
         return phase.seconds
+
+    return run
+
+
+def _begun(config: Config) -> Callable[[Task, Data, Display | None], float]:
+    def run(task: Task, data: Data, display: Display | None) -> float:
+        assert isinstance(task, SplattingTask), "none other has such a key"
+        task.begin(torch.Generator().manual_seed(int(config.get("seed") or 0)), display)
+        return 0.0
 
     return run
 

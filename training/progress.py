@@ -83,12 +83,13 @@ def status_line(values: dict[str, Any]) -> str:
 
     Args:
         values: any of "step", "loss", "psnr" (dB), "rays_per_second", "samples_per_second",
-            "eta" (seconds), "memory" (bytes).
+            "gaussians" (how many), "eta" (seconds), "memory" (bytes).
     """
     shown = {
         "step": lambda v: f"step {v:,}",
         "loss": lambda v: f"loss {v:.4g}",
         "psnr": lambda v: f"{v:.2f} dB",
+        "gaussians": lambda v: f"{v:,.0f} Gaussians",
         "rays_per_second": lambda v: f"{_short(v)} rays/s",
         "samples_per_second": lambda v: f"{_short(v)} samples/s",
         "memory": lambda v: f"{v / 2**20:,.0f} MiB",

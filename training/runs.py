@@ -128,8 +128,9 @@ def write_config(run: Path, config: Mapping[str, Any]) -> None:
         if kind == "file":
             dataset["split"] = f"file:{_absolute(file)}"
         plain["dataset"] = dataset
-    if isinstance(plain.get("field"), Mapping) and plain["field"].get("points"):
-        plain["field"] = {**plain["field"], "points": _absolute(plain["field"]["points"])}
+    for node, key in (("field", "points"), ("task", "init_from")):
+        if isinstance(plain.get(node), Mapping) and plain[node].get(key):
+            plain[node] = {**plain[node], key: _absolute(plain[node][key])}
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     replace_file(run / CONFIG, text.encode())
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
-from polyfield.fields.backbone import Backbone
 from polyfield.training.averaging import Average, averaged_tensors
 from polyfield.training.task import Task
 
@@ -30,6 +29,15 @@ class Snapshot:
     model: dict[str, Tensor]
     training: dict[str, Tensor] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """A module whose tensors have shapes that follow from no setting."""
+
+    def take_structure(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make room for saved tensors of this module, named as in its own state dict."""
+        ...
 
 
 def capture(
@@ -67,7 +75,7 @@ def restore_model(task: Task, snapshot: Snapshot, file: Path | None = None) -> N
         InputError: naming the tensors that the task lacks, has too many or has in other shapes.
     """
     for name, part in task.module.named_modules():
-        if isinstance(part, Backbone):
+        if isinstance(part, Structured):
             own = f"{name}." if name else ""
             saved = {k: v for k, v in snapshot.model.items() if k.startswith(own)}
             part.take_structure({k.removeprefix(own): v for k, v in saved.items()})

@@ -15,7 +15,7 @@ from polyfield.training.averaging import Average
 from polyfield.training.optimizers import keeps_gradients
 from polyfield.training.schedules import Schedule
 from polyfield.training.snapshot import Snapshot, capture, restore_model, restore_training
-from polyfield.training.task import StepResult, Task
+from polyfield.training.task import Following, StepResult, Task
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
@@ -106,6 +106,10 @@ class Stepper:
         self.optimizer.step()
         if not self._keeps_gradients:
             self.optimizer.zero_grad(set_to_none=True)
+        if isinstance(self.task, Following):
+            groups = self.optimizer.param_groups
+            rates = {group["name"]: group["lr"] * group.get("lr_scale", 1.0) for group in groups}
+            self.task.after_step(step, progress, rates, self.generator)
         if self.average is not None:
             self.average.update()
         return loss, result

@@ -94,3 +94,19 @@ class Task(Protocol):
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo `state`, giving the module the shapes that it had. Called before tensors load."""
         ...
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A task that looks at what its steps did."""
+
+    def after_step(
+        self, step: int, progress: float, rates: Mapping[str, float], generator: torch.Generator
+    ) -> None:
+        """Called when the optimiser has stepped.
+
+        Args:
+            step, progress: as of `Task.loss`.
+            rates: the learning rates of the step, by the names of groups.
+        """
+        ...

@@ -17,6 +17,8 @@ import pytest
 
 from polyfield import cli
 from polyfield.datasets.procedural import procedural_scene
+from polyfield.splats import Splats
+from polyfield.splats.formats import read_splats, write_splats
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -94,6 +96,18 @@ def test_the_python_of_the_signals_runs(tmp_path: Path, monkeypatch: pytest.Monk
     scope: dict[str, Any] = {}
     exec(compile(block.replace("max_seconds=10", "max_steps=3"), "signals.md", "exec"), scope)
     assert scope["values"].shape == (64, 96, 3)
+
+
+def test_the_python_of_the_splats_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0).normal
+    shapes = ((9, 3), (9, 4), (9, 3), (9,), (9, 3), (9, 15, 3))
+    write_splats(Splats(*(draw(size=shape) for shape in shapes)), "scene.ply")
+    (block,) = code("docs/splats.md")
+    exec(compile(block, "splats.md", "exec"), {})
+    # Down, which was +y, is -z now.
+    lowest = read_splats("scene.ply").means[:, 1].max()
+    assert read_splats("z_up.splat").means[:, 2].min() == pytest.approx(-lowest)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

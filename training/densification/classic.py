@@ -23,7 +23,7 @@ from polyfield.training.densification.strategy import Refined, Strategy, check_l
 from polyfield.training.densification.surgery import Parameters, rearrange
 from polyfield.training.densification.window import Window
 
-NAME = "densification"
+NAME = "densify"
 CHILDREN = 2  # of a Gaussian that is split
 SHRINK = 1.6  # by which they are smaller than it
 THRESHOLD, ABSOLUTE_THRESHOLD = 2e-4, 8e-4

@@ -30,7 +30,7 @@ from polyfield.training.densification.strategy import Refined, Strategy, check_l
 from polyfield.training.densification.surgery import Parameters, rearrange
 from polyfield.training.densification.window import Window
 
-NAME = "densification"
+NAME = "densify"
 MOST_SHARES = 51  # r at most: of a target that is drawn more often
 NEARLY_ONE = 1 - 1e-7  # opacity at most, so that its logit is finite in float32
 

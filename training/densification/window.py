@@ -29,7 +29,7 @@ class Window:
     stop: float
     every: int
     rounds: int
-    name: str = "densification"
+    name: str = "densify"
 
     def __post_init__(self) -> None:
         for key in ("start", "stop"):

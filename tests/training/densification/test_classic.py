@@ -120,6 +120,16 @@ def test_the_faint_are_pruned_the_large_only_after_a_reset(make: Any) -> None:
         assert counts["pruned"] == 4 - len(left)
 
 
+def test_children_are_measured_by_their_own_scale(make: Any) -> None:
+    """One of 0.12 is too large; its halves of 0.075 are not, those of one of 0.2 are."""
+    parameters = make(3, log_scales=torch.tensor([0.12, 0.12, 0.2]).log()[:, None])
+    strategy = pulled(begun(3), [1.0, 0.0, 1.0])
+    strategy.last_reset = 50
+    made, _, counts = refine(strategy, parameters)
+    assert counts == {"cloned": 0, "split": 2, "pruned": 3}
+    assert torch.equal(made["sh_dc"], parameters["sh_dc"][[0, 0]])
+
+
 def test_children_of_the_pruned_keep_to_their_rows(make: Any) -> None:
     """Rows of children move up by what is pruned before them, and may be pruned themselves."""
     logits = torch.logit(torch.tensor([0.9, 0.001, 0.001, 0.9]))
@@ -196,7 +206,7 @@ def test_draws_are_the_generators(make: Any) -> None:
     ],
 )
 def test_settings_without_a_meaning_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"densification.{name}"):
+    with pytest.raises(InputError, match=f"densify.{name}"):
         Classic(**{name: value})
 
 

@@ -172,5 +172,5 @@ def test_noise_comes_after_a_step_and_to_the_transparent_alone(make: Any) -> Non
     [("growth", -0.1), ("most", 0), ("dead_opacity", 1.0), ("noise", -1), ("scale", math.inf)],
 )
 def test_settings_without_a_meaning_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"densification.{name}"):
+    with pytest.raises(InputError, match=f"densify.{name}"):
         MCMC(**{name: value})

@@ -112,8 +112,8 @@ def trained(name: str, make: Any, stops: Sequence[int] = ()) -> tuple[dict[str, 
 @pytest.mark.parametrize("name", ["classic", "mcmc", "none"])
 def test_resume_equals_straight(name: str, make: Any) -> None:
     straight, counts = trained(name, make)
-    # In the middle of gathering, before and after a refinement.
-    resumed, counts_again = trained(name, make, stops=(7, 40, 41, 75))
+    # In the middle of gathering, and on either side of the refinement of step 42, with its reset.
+    resumed, counts_again = trained(name, make, stops=(7, 42, 43, 75))
     assert counts == counts_again
     assert (len(set(counts)) > 1) == (name != "none")
     assert straight.keys() == resumed.keys()

@@ -59,5 +59,5 @@ def test_a_training_that_never_ends_has_no_shares() -> None:
 )
 def test_windows_without_a_meaning_are_refused(changes: dict[str, float]) -> None:
     (name,) = changes
-    with pytest.raises(InputError, match=f"densification.{name}"):
+    with pytest.raises(InputError, match=f"densify.{name}"):
         Classic(**changes)  # type: ignore[arg-type]

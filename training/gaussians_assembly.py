@@ -1,0 +1,101 @@
+"""A task of Gaussians of a configuration.
+
+    field -> Gaussians -> renderer \
+    densify -> strategy             > task
+
+Keys of the task that are about rays are left out, and refused where they were set.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from polyfield.datasets.scene import Scene
+from polyfield.errors import InputError
+from polyfield.fields.gaussians import Gaussians
+from polyfield.renderers.splat import SplatRenderer
+from polyfield.training.densification import Strategy
+from polyfield.training.instantiate import TARGET, configuration_node, find_class, make
+from polyfield.training.seeds import scene_extent
+from polyfield.training.splatting import SplattingTask
+from polyfield.training.task import Task
+
+Config = Mapping[str, Any]
+
+
+def build_splatting(config: Config, scene: Scene) -> Task:
+    """A task that learns Gaussians: nodes `field`, `renderer`, `densify` and `task`.
+
+    Raises:
+        InputError: for what does not fit them.
+    """
+    trust = tuple(config.get("trust") or ())
+    _refuse_domain(config)
+    field = make(
+        configuration_node(config, "field"),
+        kind=Gaussians,
+        trust=trust,
+        field="field",
+        offers={"extent": scene_extent(scene)},
+    )
+    renderer = make(
+        configuration_node(config, "renderer"),
+        kind=SplatRenderer,
+        trust=trust,
+        field="renderer",
+        required={"field": field},
+    )
+    strategy = make(
+        configuration_node(config, "densify"), kind=Strategy, trust=trust, field="densify"
+    )
+    settings = {key: value for key, value in picture_settings(config).items() if key != "name"}
+    task: Task = make(
+        settings,
+        renderer,
+        scene,
+        kind=SplattingTask,
+        trust=trust,
+        field="task",
+        required={"strategy": strategy},
+    )
+    return task
+
+
+def picture_settings(config: Config) -> dict[str, Any]:
+    """The node `task` without the keys that are about rays, which must be as they are shipped.
+
+    Raises:
+        InputError: for one that was set.
+    """
+    node = configuration_node(config, "task")
+    trust = tuple(config.get("trust") or ())
+    taken = inspect.signature(find_class(node, SplattingTask, trust, "task")).parameters
+    text = (files("polyfield.conf") / "task" / "radiance.yaml").read_text(encoding="utf-8")
+    shipped = yaml.safe_load(text)
+    kept = {}
+    for key, value in node.items():
+        if key in taken or key in ("name", TARGET) or key not in shipped:
+            kept[key] = value
+        elif value != shipped[key]:
+            raise InputError(
+                "Gaussians are learned from whole pictures",
+                field=f"task.{key}",
+                found=value,
+                expected=f"{shipped[key]}: it is about rays",
+            )
+    return kept
+
+
+def _refuse_domain(config: Config) -> None:
+    """Gaussians lie anywhere."""
+    domain = config.get("domain") or {}
+    for key, default in (("kind", "auto"), ("bounds", None)):
+        if domain.get(key, default) != default:
+            raise InputError(
+                "Gaussians lie anywhere", field=f"domain.{key}", found=domain[key], expected=default
+            )
