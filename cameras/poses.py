@@ -12,6 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.cameras.cameras import Cameras
+from polyfield.kernels.quaternions import rotation_from_quaternion
+
+__all__ = [
+    "look_at",
+    "meeting_point",
+    "quaternion_from_rotation",
+    "rotation_from_axis_angle",
+    "rotation_from_quaternion",
+]
 
 SMALL_SQUARE = 1e-4  # below this squared angle, series to its square are exact in float64
 
@@ -37,19 +46,6 @@ def cross_matrix(w: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
     x, y, z = w.unbind(dim=-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-
-
-def rotation_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
-    """The rotation of a quaternion of any length but zero."""
-    w, x, y, z = torch.nn.functional.normalize(q, dim=-1).unbind(dim=-1)
-    return torch.stack(
-        [
-            *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-            *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-            *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-        ],
-        dim=-1,
-    ).unflatten(-1, (3, 3))
 
 
 def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:

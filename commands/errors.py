@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -58,6 +59,9 @@ def _configuration_line(error: BaseException) -> str | None:
         return no_choice(group, name, error.options)
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         return f"{_first_line(error)} ({_first_line(error.__cause__)})"
+    unused = re.match(r"Could not override '([^']+)'\. No match", str(error))
+    if unused is not None:  # a group of choices that nothing has put to use
+        return f"{unused[1]}: nothing that is chosen here takes one"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _first_line(error)
     return None

@@ -28,6 +28,7 @@ from polyfield.datasets.splits import split_images
 from polyfield.datasets.stacks import Stacks, open_stacks
 from polyfield.datasets.times import MEANINGS
 from polyfield.datasets.transforms import load_transforms
+from polyfield.datasets.undistort import undistorted
 from polyfield.errors import InputError
 
 
@@ -75,6 +76,7 @@ def load_scene(
     rotate: int | None = None,
     times: str = "auto",
     moving: bool = False,
+    undistort: bool = False,
 ) -> Scene:
     """Read a data set.
 
@@ -93,6 +95,7 @@ def load_scene(
         times: `auto`: of a scene that moves, as its frames say. `ignore`: all frames are taken to
             show the same moment.
         moving: the built-in scene, with solids that move.
+        undistort: whether photos of lenses that bend straight lines become those of pinholes.
 
     Raises:
         InputError: naming file, field, what was found and what was expected.
@@ -117,7 +120,8 @@ def load_scene(
     splits = split_images(capture.names, split, capture.splits, capture.source)
     taken = capture.times() if capture.times is not None and times == "auto" else None
     stacks = replace(stacks, cameras=replace(stacks.cameras, times=_tensor(taken)))
-    return _scene(capture, stacks, splits, background, rotate)
+    scene = _scene(capture, stacks, splits, background, rotate)
+    return undistorted(scene) if undistort else scene
 
 
 def _scene(

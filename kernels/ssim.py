@@ -15,6 +15,7 @@ the backward call multiplies it by what comes from above. S knows p by way of u,
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,29 +31,26 @@ from polyfield.kernels.choice import plain
 from polyfield.kernels.launch import launch
 from polyfield.kernels.ssim_reference import RADIUS
 from polyfield.kernels.ssim_sweep import EDGE, LANES, SCRATCH, photometric, split_jobs
+from polyfield.kernels.workspace import Workspace
 
 Picture = Float[Tensor, "c h w"]
 Photo = UInt8[Tensor, "c h w"] | Float[Tensor, "c h w"]
 Mask = Bool[Tensor, "h w"] | UInt8[Tensor, "h w"]
 
 
-class _Workspace:
-    """Memory that calls share, one after the other: pages that are new cost more than the sums."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[np.dtype, np.ndarray] = {}
-
-    def take(self, n: int, dtype: np.dtype) -> np.ndarray:
-        """n numbers from a cache line's start on, of any value; only under the launch lock."""
-        line = 64 // dtype.itemsize
-        if dtype not in self._buffers or len(self._buffers[dtype]) < n + line:
-            self._buffers[dtype] = np.zeros(n + line, dtype)
-        buffer = self._buffers[dtype]
-        start = -(buffer.ctypes.data // dtype.itemsize) % line
-        return buffer[start : start + n]
+_workspace = Workspace()
 
 
-_workspace = _Workspace()
+@lru_cache(maxsize=64)
+def _plan(c: int, h: int, w: int) -> np.ndarray:
+    """The jobs of a size, which are listed once."""
+    return split_jobs(c, h, w)
+
+
+@cache
+def _taps(dtype: np.dtype) -> np.ndarray:
+    """The middle of the window and what follows."""
+    return reference.window(torch.float64).numpy()[RADIUS:].astype(dtype)
 
 
 def _run(
@@ -67,15 +65,14 @@ def _run(
     n = c * (h * w if mask is None else int(np.count_nonzero(inside)))
     slopes = np.array([1 - weight_ssim, weight_ssim], np.float64) / max(n, 1)
     scale = 1 / 255 if q.dtype == np.uint8 else 1.0
-    taps = reference.window(torch.float64).numpy()[RADIUS:].astype(dtype)
-    jobs = split_jobs(c, h, w)
+    jobs, taps = _plan(c, h, w), _taps(dtype)
     threads = min(get_num_threads(), len(jobs))
     columns = 2 * EDGE + -(-w // LANES) * LANES
     d_p = np.empty((c, 0, 0), dtype) if gradient is None else gradient.numpy()
     sums = np.zeros((len(jobs), 2))
     run = specialise(photometric)
     with launch():
-        memory = _workspace.take(threads * SCRATCH + c * h * 3 * columns, dtype)
+        memory = _workspace.take("sweep", threads * SCRATCH + c * h * 3 * columns, dtype)
         run(
             1 if gradient is None else 2, p, q, inside, dtype.type(scale), slopes.astype(dtype),
             taps, jobs, memory[: threads * SCRATCH].reshape(threads, SCRATCH),

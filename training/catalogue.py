@@ -68,6 +68,10 @@ def _load_photos(path: str, format: str = "auto", **settings: Any) -> Scene:
 
 def _signal(task: type, name: str, data: str) -> TaskKind:
     def load(path: str, format: str = data, **settings: Any) -> Signal:
+        if settings.pop("undistort", False):
+            hint = "task=radiance learns Gaussians from photos"
+            message = f"task={name} learns a field of points"
+            raise InputError(message, field="field", found="gaussians", hint=hint)
         if format != data:
             others = SIGNALS[format].tasks if format in SIGNALS else ("radiance",)
             raise _refused("dataset", format, name, data, others)

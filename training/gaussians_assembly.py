@@ -21,11 +21,21 @@ from polyfield.fields.gaussians import Gaussians
 from polyfield.renderers.splat import SplatRenderer
 from polyfield.training.densification import Strategy
 from polyfield.training.instantiate import TARGET, configuration_node, find_class, make
+from polyfield.training.photo_task import PhotoTask
 from polyfield.training.seeds import scene_extent
 from polyfield.training.splatting import SplattingTask
 from polyfield.training.task import Task
 
 Config = Mapping[str, Any]
+
+
+def is_splatting(config: Config) -> bool:
+    """Whether the field chose the task of Gaussians."""
+    node = config.get("task") or {}
+    if TARGET not in node:
+        return False
+    trust = tuple(config.get("trust") or ())
+    return issubclass(find_class(node, PhotoTask, trust, "task"), SplattingTask)
 
 
 def build_splatting(config: Config, scene: Scene) -> Task:
@@ -35,7 +45,7 @@ def build_splatting(config: Config, scene: Scene) -> Task:
         InputError: for what does not fit them.
     """
     trust = tuple(config.get("trust") or ())
-    _refuse_domain(config)
+    _refuse_decoder_and_domain(config)
     field = make(
         configuration_node(config, "field"),
         kind=Gaussians,
@@ -66,6 +76,20 @@ def build_splatting(config: Config, scene: Scene) -> Task:
     return task
 
 
+def settled_splatting(config: Config) -> dict[str, Any]:
+    """The configuration without what Gaussians have no use for.
+
+    Raises:
+        InputError: for such a key that was set.
+    """
+    share = (config.get("trainer") or {}).get("geometry")
+    if share:
+        hint = "task.init=points|depths|random, or task.init_from=FILE"
+        message = "Gaussians need no geometry to lie around"
+        raise InputError(message, field="trainer.geometry", found=share, expected=0, hint=hint)
+    return {**config, "task": picture_settings(config)}
+
+
 def picture_settings(config: Config) -> dict[str, Any]:
     """The node `task` without the keys that are about rays, which must be as they are shipped.
 
@@ -91,8 +115,13 @@ def picture_settings(config: Config) -> dict[str, Any]:
     return kept
 
 
-def _refuse_domain(config: Config) -> None:
-    """Gaussians lie anywhere."""
+def _refuse_decoder_and_domain(config: Config) -> None:
+    """Gaussians have colours themselves, and lie anywhere."""
+    decoder = config.get("decoder")
+    if decoder is not None:
+        found = str(decoder.get(TARGET)).rpartition(".")[2]
+        message = "Gaussians have colours themselves"
+        raise InputError(message, field="decoder", found=found, expected="none")
     domain = config.get("domain") or {}
     for key, default in (("kind", "auto"), ("bounds", None)):
         if domain.get(key, default) != default:

@@ -42,11 +42,6 @@ def checked(seeding: Seeding) -> Seeding:
         raise InputError(field="task.init", found=seeding.source, expected=expected)
     if seeding.most < 1:
         raise InputError(field="task.init_count", found=seeding.most, expected="1 or more")
-    if seeding.file is not None and not seeding.file.exists():
-        expected = "a file or a run"
-        raise InputError(
-            file=seeding.file, field="task.init_from", found="no such file", expected=expected
-        )
     return seeding
 
 
@@ -72,6 +67,9 @@ def first_gaussians(
     file = seeding.file
     if file is None:
         return scene_gaussians(scene, seeding.source, seeding.most, generator=generator, **settings)
+    if not file.exists():
+        expected = "a file or a run"
+        raise InputError(file=file, field="task.init_from", found="nothing", expected=expected)
     if file.is_dir():
         return _of_run(scene, file, seeding.most, settings)
     from polyfield.splats.formats import is_splats

@@ -4,7 +4,7 @@
     decoder  -> decoder    > radiance field -> renderer -> task
     domain   -> domain    /
 
-A field that needs no decoder, such as Gaussians, is a scene by itself: `gaussians_assembly`.
+Gaussians need neither decoder nor domain: `gaussians_assembly`.
 
 Each part is made by its `_target_`. What follows from the scene (the domain's box, marching steps,
 near and far) is offered to constructors that have such a parameter, and a configured value wins.
@@ -23,7 +23,7 @@ from polyfield.fields.domain import Domain
 from polyfield.fields.field import RadianceField
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.training import scene_defaults
-from polyfield.training.gaussians_assembly import build_splatting, picture_settings
+from polyfield.training.gaussians_assembly import build_splatting, is_splatting, settled_splatting
 from polyfield.training.instantiate import configuration_node, make
 from polyfield.training.radiance import RadianceTask
 from polyfield.training.renderer_choice import chosen_renderer
@@ -37,7 +37,7 @@ DOMAIN, OCCUPANCY = "polyfield.fields.Domain", "polyfield.renderers.OccupancyGri
 
 def build_radiance(config: Config, scene: Scene) -> Task:
     """A task that learns a scene: nodes `field`, `decoder`, `renderer`, `task`, maybe `domain`."""
-    if config.get("decoder") is None:
+    if is_splatting(config):
         return build_splatting(config, scene)
     settings = {k: v for k, v in (config.get("task") or {}).items() if k != "name"}
     renderer = build_renderer(config, scene)
@@ -50,8 +50,8 @@ def build_radiance(config: Config, scene: Scene) -> Task:
 
 def settled(config: dict[str, Any], scene: Scene) -> dict[str, Any]:
     """The configuration with what suits the scene and the budget, which may change later."""
-    if config.get("decoder") is None:
-        return {**config, "task": picture_settings(config)}
+    if is_splatting(config):
+        return settled_splatting(config)
     renderer = chosen_renderer(configuration_node(config, "renderer"), scene)
     return {**scene_defaults.with_tables(config), "renderer": renderer}
 
@@ -73,7 +73,6 @@ def build_renderer(config: Config, scene: Scene) -> Any:
             **scene_defaults.tables(config.get("trainer") or {}),
         },
     )
-    _check_points(backbone)
     _check_time(backbone, scene)
     code_dim = (config.get("task") or {}).get("appearance", 0)
     decoder = make(
@@ -100,16 +99,6 @@ def build_renderer(config: Config, scene: Scene) -> Any:
         },
         required={"field": field},
     )
-
-
-def _check_points(backbone: Any) -> None:
-    """Refuse a scene by itself where features of points are wanted."""
-    if not hasattr(backbone, "in_dim"):
-        raise InputError(
-            field="decoder",
-            found=f"one, and {type(backbone).__name__}",
-            expected="decoder=none",
-        )
 
 
 def _check_time(backbone: Any, scene: Scene) -> None:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.datasets.photos import PlanarPhotos
+from polyfield.datasets.photos import FACTORS, Photo, PlanarPhotos
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.fields.backbone import Replacement
@@ -41,6 +41,7 @@ class SplattingTask(PhotoTask):
         scene: the photos, of pinhole cameras.
         strategy: how the number of Gaussians changes.
         ssim: share of the loss that is 1 - SSIM; the rest is the absolute error.
+        upsample: shares of the training at which photos double in size, the last time to their own.
         depth, normals: weights of depth maps and of normals, which the scene must have; 0 for off.
         vary_background: whether images with alpha are laid on a random colour each step, so that
             nothing can pass for a white or black background; they are scored on the scene's.
@@ -64,6 +65,7 @@ class SplattingTask(PhotoTask):
         *,
         strategy: Strategy,
         ssim: float = 0.2,
+        upsample: Sequence[float] = (),
         depth: float = 0.0,
         normals: float = 0.0,
         vary_background: bool = True,
@@ -80,6 +82,9 @@ class SplattingTask(PhotoTask):
     ) -> None:
         if not 0 <= ssim <= 1:
             raise InputError(field="task.ssim", found=ssim, expected="a share, 0 to 1")
+        if 2 ** len(upsample) not in FACTORS or not all(0 <= share <= 1 for share in upsample):
+            expected = "up to 3 shares of the training, 0 to 1"
+            raise InputError(field="task.upsample", found=list(upsample), expected=expected)
         weights = {"depth": depth, "normals": normals, "exposure_weight": exposure_weight}
         check_weights(weights)
         if scene.times is not None:
@@ -100,13 +105,14 @@ class SplattingTask(PhotoTask):
             lpips=lpips,
         )
         self.ssim, self.weights, self.strategy = ssim, weights, strategy
+        self.upsample = tuple(upsample)
         file = None if init_from is None else Path(init_from)
-        self.seeding = Seeding(init, file, init_count)
+        self.seeding = checked(Seeding(init, file, init_count))
         self.module.add_module("strategy", strategy)
         self.splats = renderer
         strategy.begin(0, scene_extent(scene))
         self._statistics: ScreenStatistics | None = None
-        self._order: list[int] = []  # of the photos of this round that are still to come
+        self._photos_state: dict[str, Any] | None = None  # of photos that are not needed yet
 
     @property
     def field(self) -> Gaussians:
@@ -121,7 +127,7 @@ class SplattingTask(PhotoTask):
         """
         values = first_gaussians(
             self.scene,
-            checked(self.seeding),
+            self.seeding,
             generator,
             opacity=self.strategy.seed_opacity,
             scale=self.strategy.seed_scale,
@@ -142,7 +148,11 @@ class SplattingTask(PhotoTask):
         scene = self.scene
         known = {"depth": scene.depths is not None, "normals": scene.normals is not None}
         check_known(scene, self.weights, known)
-        return PlanarPhotos(scene, "train")
+        wanted = {"depths": self.weights["depth"] > 0, "normals": self.weights["normals"] > 0}
+        photos = PlanarPhotos(scene, "train", **wanted)
+        if self._photos_state is not None:
+            photos.load_state(self._photos_state)
+        return photos
 
     def grow(self, step: int, progress: float, generator: torch.Generator) -> Sequence[Replacement]:
         """Let further harmonics count, and Gaussians multiply, move and vanish when due."""
@@ -160,18 +170,19 @@ class SplattingTask(PhotoTask):
         """Draw the next photo's picture, compare."""
         if len(self.field) == 0:
             raise InputError("no Gaussians to learn", field="field", hint="`begin` places some")
-        i = self._next_photo(generator)
+        factor = self._factor(progress)
+        photo = self.photos.sample(generator, factor)
         behind = self._training_background(generator)
-        view, self._statistics = self._view(i), ScreenStatistics()
+        view, self._statistics = self._view(photo.index, factor), ScreenStatistics()
         drawn = self.splats.draw(view, behind, self._wants, self._statistics)
-        rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(i))
-        truth, mask = self._truth(i, behind)
-        terms = {"color": photometric_loss(rgb, truth, self.ssim, mask)}
-        terms.update(self._other_losses(i, drawn))
+        rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
+        truth = laid_on(photo, behind)
+        terms = {"color": photometric_loss(rgb, truth, self.ssim, photo.mask)}
+        terms.update(self._other_losses(photo, drawn))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         pixels = view.width * view.height
         with torch.no_grad():
-            psnr = _psnr(rgb, truth, mask)
+            psnr = _psnr(rgb, truth, photo.mask)
         return StepResult(total, terms, {"psnr": psnr, "gaussians": len(self.field)}, pixels)
 
     def after_step(
@@ -185,18 +196,15 @@ class SplattingTask(PhotoTask):
         self.strategy.after_step(parameters, rates.get("means", 0.0), generator)
         self._statistics = None
 
-    def _next_photo(self, generator: torch.Generator) -> int:
-        """All photos in a random order, then again in another."""
-        if not self._order:
-            train = self.scene.splits["train"]
-            self._order = train[torch.randperm(len(train), generator=generator)].tolist()
-        return self._order.pop()
+    def _factor(self, progress: float) -> int:
+        """By which photos are smaller than they are."""
+        return 2 ** sum(progress < share for share in self.upsample)
 
-    def _view(self, i: int) -> PinholeView:
-        pose = None
+    def _view(self, i: int, factor: int = 1) -> PinholeView:
+        cameras, pose = self.scene.cameras, None
         if self.poses is not None:
-            pose = inverse_pose(self.poses.pose(self.scene.cameras.world_from_camera[i], i))
-        view = view_of(self.scene.cameras, i, like=self.field.means, camera_from_world=pose)
+            pose = inverse_pose(self.poses.pose(cameras.world_from_camera[i], i))
+        view = view_of(cameras[i].scaled(1 / factor), 0, self.field.means, pose)
         self._size = (view.width, view.height)
         return view
 
@@ -211,46 +219,48 @@ class SplattingTask(PhotoTask):
             return torch.rand(3, generator=generator)
         return self.background
 
-    def _truth(self, i: int, behind: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Photo i [3,h,w], laid on what is behind, and its mask [h,w]."""
-        photo = self.photos[i]
-        truth: Tensor = photo.rgb
-        if photo.alpha is not None and behind is not None:
-            alpha = photo.alpha.float() / 255
-            truth = (truth.float() / 255) * alpha + (1 - alpha) * behind.detach()[:, None, None]
-        return truth, photo.mask
-
-    def _other_losses(self, i: int, drawn: Rasterized) -> dict[str, Tensor]:
+    def _other_losses(self, photo: Photo, drawn: Rasterized) -> dict[str, Tensor]:
         """Weighted terms beside colour."""
         terms = {}
-        mask = self.photos[i].mask
-        inside = True if mask is None else mask.flatten() != 0
+        inside = torch.tensor(True) if photo.mask is None else photo.mask != 0
         if drawn.z_depth is not None:
-            assert self.scene.depths is not None, "checked where the photos are made"
-            known = torch.from_numpy(self.scene.depths[i][..., 0]).flatten().to(drawn.z_depth)
-            opacity = drawn.opacity.flatten()
-            found = drawn.z_depth.flatten() / opacity.clamp(min=1e-10)
-            error = losses.depth_error(found, opacity, known * inside)
+            assert photo.z_depth is not None, "checked where the photos are made"
+            found = drawn.z_depth / drawn.opacity.clamp(min=1e-10)
+            known = (photo.z_depth * inside).flatten()
+            error = losses.depth_error(found.flatten(), drawn.opacity.flatten(), known)
             terms["depth"] = self.weights["depth"] * error
         if drawn.normals is not None:
-            assert self.scene.normals is not None, "checked where the photos are made"
-            known = torch.from_numpy(self.scene.normals[i]).reshape(-1, 3).to(drawn.normals)
-            hit = (drawn.opacity.flatten() > SURFACE) & inside
-            found = torch.nn.functional.normalize(drawn.normals.flatten(1).T[hit], dim=1)
-            terms["normals"] = self.weights["normals"] * losses.normal_error(found, known[hit])
+            assert photo.normals is not None, "checked where the photos are made"
+            hit = (drawn.opacity > SURFACE) & inside
+            found = torch.nn.functional.normalize(drawn.normals[:, hit].T, dim=1)
+            error = losses.normal_error(found, photo.normals[:, hit].T)
+            terms["normals"] = self.weights["normals"] * error
         if self.codes is not None:
-            terms["exposure"] = self.weights["exposure_weight"] * self.codes.distance(i)
+            terms["exposure"] = self.weights["exposure_weight"] * self.codes.distance(photo.index)
         terms.update(self.strategy.penalties(self.field.tensors))
         return terms
 
     def state(self) -> dict[str, Any]:
-        """What the strategy says of itself, and the photos that are still to come."""
-        return {"strategy": self.strategy.state(), "order": list(self._order)}
+        """What the strategy says of itself, and where in a round of the photos training is."""
+        made = "photos" in self.__dict__
+        photos = self.photos.state() if made else self._photos_state
+        return {"strategy": self.strategy.state(), "photos": photos}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Undo `state`."""
+        """Undo `state`; photos that are not needed yet stay on the disk."""
         self.strategy.load_state(state["strategy"])
-        self._order = [int(i) for i in state["order"]]
+        self._photos_state = state["photos"]
+        if "photos" in self.__dict__:
+            beginning = {"seed": 0, "position": len(self.photos)}
+            self.photos.load_state(self._photos_state or beginning)
+
+
+def laid_on(photo: Photo, behind: Tensor | None) -> Tensor:
+    """[3,h,w] what a picture is held to: bytes, or with alpha numbers in [0, 1]."""
+    if photo.alpha is None or behind is None:
+        return photo.rgb
+    alpha = photo.alpha / 255
+    return photo.rgb / 255 * alpha + (1 - alpha) * behind.detach()[:, None, None]
 
 
 def _psnr(rgb: Tensor, truth: Tensor, mask: Tensor | None) -> Float[Tensor, ""]:

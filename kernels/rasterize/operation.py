@@ -22,8 +22,10 @@ from polyfield.kernels.rasterize import project_backward as onto_parameters
 from polyfield.kernels.rasterize.primitives import Primitive
 from polyfield.kernels.rasterize.records import BLUR, ScreenStatistics
 from polyfield.kernels.rasterize.screen import LOG2_E, NEAREST, ROW, TILE
+from polyfield.kernels.workspace import Workspace
 
 SUMS_MOST = 1 << 28  # bytes of gradients of rows, all parts together, where there are many parts
+_workspace = Workspace()
 _WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 
 
@@ -53,14 +55,15 @@ class Picture:
 
     Attributes:
         camera: [19] see `screen`.
-        order: [m] int32 Gaussians front to back; rows: [m,16]; radii: [n].
+        visible: [m], rank_of: [n] see `order`; rows: [m,16] front to back; radii: [n].
         ranks, spans, starts, reached, work: see `bins` and `blend`.
         rgb: [3,h,w]; opacity, depth, median: [h,w]; normals: [3,h,w]; disparity, distortion: [h,w],
             see `blend`; of no pixels where not asked for.
     """
 
     camera: np.ndarray
-    order: np.ndarray
+    visible: np.ndarray
+    rank_of: np.ndarray
     rows: np.ndarray
     radii: np.ndarray
     ranks: np.ndarray
@@ -107,27 +110,29 @@ def _draw(
     """
     dtype, n, parts = parameters[0].dtype, len(parameters[0]), get_num_threads()
     width, height = settings.size
-    camera = _camera(settings, pose)
-    rows, tiles = np.empty((n, ROW), dtype), np.empty((n, 4), np.int32)
-    radii, seen = np.empty(n, dtype), np.empty(n, np.int32)
+    camera, take = _camera(settings, pose), _workspace.take
+    rows, tiles = take("rows", (n, ROW), dtype), take("tiles", (n, 4), np.int32)
+    radii, seen = np.empty(n, dtype), take("seen", n, np.int32)
     counts = np.empty(parts, np.int64)
     columns = primitive.columns
     specialise(project.project, project_16=primitive.project_16, COLUMNS=columns)(
         camera, *parameters, settings.degree, settings.antialiased, BLUR, rows, tiles, radii, seen,
         counts,
     )  # fmt: skip
-    ordered, sorted_rows = np.empty(n, np.int32), np.empty((n, ROW), dtype)
-    first_pair = np.empty(n + 1, np.int64)
+    visible, rank_of = np.empty(n, np.int32), np.empty(n, np.int32)
+    ordered, first_pair = take("ordered", n, np.int32), take("first_pair", n + 1, np.int64)
+    sorted_rows = np.empty((n, ROW), dtype)
     words, bits = rows.view(_WORDS[dtype]), 8 * dtype.itemsize
     m = specialise(order.order_by_depth, COLUMNS=columns)(
-        rows, words, bits, tiles, seen, counts, ordered, sorted_rows, first_pair
+        rows, words, bits, tiles, seen, counts, visible, ordered, rank_of, sorted_rows, first_pair
     )
-    ordered, sorted_rows, first_pair = ordered[:m], sorted_rows[:m], first_pair[: m + 1]
+    visible, ordered, sorted_rows = visible[:m], ordered[:m], sorted_rows[:m]
+    first_pair = first_pair[: m + 1]
     across = -(-width // TILE)
     count = across * -(-height // TILE)
     q = int(first_pair[m])
-    pair_tile, pair_rank = np.empty(q, np.int32), np.empty(q, np.int32)
-    pair_span, ends = np.empty(q, np.uint16), np.empty(parts, np.int64)
+    pair_tile, pair_rank = take("pair_tile", q, np.int32), take("pair_rank", q, np.int32)
+    pair_span, ends = take("pair_span", q, np.uint16), np.empty(parts, np.int64)
     found, work = np.zeros((parts, count), np.int64), np.zeros((parts, count), np.int64)
     bounds = {"outline_of": primitive.outline_of, "rows_between": primitive.rows_between}
     specialise(bins.find_pairs, **bounds)(
@@ -152,8 +157,8 @@ def _draw(
         median, normals, disparity, distortion, reached, done,
     )  # fmt: skip
     return Picture(
-        camera, ordered, sorted_rows, radii, ranks, spans, starts, reached, done, rgb, opacity,
-        depth, median, normals, disparity, distortion,
+        camera, visible, rank_of, sorted_rows, radii, ranks, spans, starts, reached, done, rgb,
+        opacity, depth, median, normals, disparity, distortion,
     )  # fmt: skip
 
 
@@ -172,7 +177,7 @@ def _sums(
     rows = picture.rows
     size = rows.nbytes * primitive.sums // ROW
     parts = max(min(get_num_threads(), SUMS_MOST // max(size, 1)), 1)
-    sums = np.zeros((parts, len(rows), primitive.sums), rows.dtype)
+    sums = _workspace.zeros("sums", (parts, len(rows), primitive.sums), rows.dtype)
     flags = _flags(settings, absolute=settings.tracked)
     bound: dict[str, Any] = {
         "blend_tile_backward": variant(primitive.blend_tile_backward, **flags),
@@ -242,8 +247,8 @@ class Rasterize(torch.autograd.Function):
             bound = variant(primitive.project_16_backward, NORMALS=settings.normals)
             specialise(onto_parameters.project_backward, project_16_backward=bound)(
                 picture.camera, means, quats, log_scales, opacity_logits, sh_rest, settings.degree,
-                settings.antialiased, BLUR, picture.order, picture.rows, sums, bool(needs[6]),
-                *into, on_screen, magnitudes, of_pose,
+                settings.antialiased, BLUR, picture.visible, picture.rank_of, picture.rows, sums,
+                bool(needs[6]), *into, on_screen, magnitudes, of_pose,
             )  # fmt: skip
         if settings.statistics is not None:
             settings.statistics.gradients = torch.from_numpy(on_screen)

@@ -15,13 +15,13 @@ DIGIT = 11  # bits
 
 
 @block
-def gather_seen(n, seen, counts, order):  # type: ignore[no-untyped-def]
+def gather_seen(n, seen, counts, visible):  # type: ignore[no-untyped-def]
     """Close the gaps between the parts of `project`; how many are seen."""
     parts, m = counts.shape[0], 0
     for part in range(parts):
         first = n * part // parts
         for j in range(counts[part]):
-            order[m + j] = seen[first + j]
+            visible[m + j] = seen[first + j]
         m += counts[part]
     return m
 
@@ -51,14 +51,15 @@ def sort_by_key(keys, order, other_keys, other_order, bits):  # type: ignore[no-
 
 
 def order_by_depth(  # type: ignore[no-untyped-def]
-    rows, words, bits, tiles, seen, counts, order, sorted_rows, first_pair
+    rows, words, bits, tiles, seen, counts, visible, order, rank_of, sorted_rows, first_pair
 ):
     """A template: the Gaussians that are seen, front to back.
 
     Args:
         rows: [n,16] of `project`; words: the same as integers of so many bits; tiles: [n,4].
         seen, counts: of `project`.
-        order: [n] int32 is overwritten with their numbers, front to back.
+        visible, order: [n] int32 are overwritten with their numbers, rising and front to back.
+        rank_of: [n] int32 with the place in `order` of each of them.
         sorted_rows: [n,16] with their rows.
         first_pair: [n + 1] int64 with where each one's tiles begin, counted by its box.
 
@@ -66,18 +67,20 @@ def order_by_depth(  # type: ignore[no-untyped-def]
         m.
     """
     n = rows.shape[0]
-    m = gather_seen(n, seen, counts, order)
+    m = gather_seen(n, seen, counts, visible)
     if m == 0:
         first_pair[0] = 0
         return 0
     keys = np.empty(m, words.dtype)
     for j in range(m):
-        keys[j] = words[order[j], Z]
+        keys[j] = words[visible[j], Z]
+        order[j] = visible[j]
     other = np.empty(m, order.dtype)
     if sort_by_key(keys, order[:m], np.empty(m, words.dtype), other, bits):
         order[:m] = other
     for j in prange(m):
         i = order[j]
+        rank_of[i] = j
         for column in range(COLUMNS):
             sorted_rows[j, column] = rows[i, column]
         first_pair[j + 1] = (tiles[i, 1] - tiles[i, 0] + 1) * (tiles[i, 3] - tiles[i, 2] + 1)

@@ -160,21 +160,21 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
 
 
 def project_backward(  # type: ignore[no-untyped-def]
-    camera, means, quats, log_scales, opacity_logits, sh_rest, degree, antialiased, blur, order,
-    rows, sums, pose, of_means, of_quats, of_log_scales, of_opacity_logits, of_sh_dc, of_sh_rest,
-    on_screen, magnitudes, of_pose,
+    camera, means, quats, log_scales, opacity_logits, sh_rest, degree, antialiased, blur, visible,
+    rank_of, rows, sums, pose, of_means, of_quats, of_log_scales, of_opacity_logits, of_sh_dc,
+    of_sh_rest, on_screen, magnitudes, of_pose,
 ):  # fmt: skip
     """A template: add the gradients of the Gaussians that were seen to those of all.
 
     Args:
-        order: [m] their numbers; rows: [m,16]; sums: [p,m,16], or more columns, of
-            `blend_backward`.
+        visible, rank_of: of `order_by_depth`, so that parameters are met in their order.
+        rows: [m,16]; sums: [p,m,16], or more columns, of `blend_backward`.
         pose: whether the camera's gradient is wanted.
         of_*: the gradients to add to, shaped like the parameters.
         on_screen, magnitudes: [n,2] are overwritten for those seen, pixels; or [0,2].
         of_pose: [p,15] are overwritten: rotation row by row, translation, position.
     """
-    m, parts = order.shape[0], of_pose.shape[0]
+    m, parts = visible.shape[0], of_pose.shape[0]
     more, layers = (degree + 1) ** 2 - 1, sums.shape[0]
     for part in prange(parts):
         local, numbers = (
@@ -184,19 +184,20 @@ def project_backward(  # type: ignore[no-untyped-def]
         first, last = m * part // parts, m * (part + 1) // parts
         for base in range(first, last, LANES):
             for lane in range(LANES):
-                numbers[lane] = order[min(base + lane, last - 1)]
+                numbers[lane] = visible[min(base + lane, last - 1)]
             read_planes(numbers, means, quats, log_scales, opacity_logits, local)
             for lane in range(LANES):
-                rank, i = base + lane, numbers[lane]
+                i, inside = numbers[lane], base + lane < last
+                rank = rank_of[i]
                 for column in range(sums.shape[2]):
                     total = rows.dtype.type(0)
-                    if rank < last:
+                    if inside:
                         for layer in range(layers):
                             total += sums[layer, rank, column]
                     local[(SUMS + column) * LANES + lane] = total
                 at = (SUMS + SUM_COLOR) * LANES + lane
                 for channel in range(3):  # held above zero: no gradient below
-                    if rank < last and rows[rank, RED + channel] <= 0:
+                    if inside and rows[rank, RED + channel] <= 0:
                         local[at + channel * LANES] = 0
                 red, green, blue = local[at], local[at + LANES], local[at + 2 * LANES]
                 for k in range(more):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polyfield.cameras.poses import rotation_from_quaternion
+from polyfield.kernels.quaternions import rotation_from_quaternion
 from polyfield.kernels.rasterize.records import BLUR, LEAST_ALPHA, PinholeView
 from polyfield.kernels.spherical_harmonics import spherical_harmonics_reference
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.cameras.poses import rotation_from_quaternion
+from polyfield.kernels.quaternions import rotation_from_quaternion
 from polyfield.kernels.rasterize.arguments import checked_degree
 from polyfield.kernels.rasterize.composite_reference import Asked, picture_of
 from polyfield.kernels.rasterize.projection_reference import (

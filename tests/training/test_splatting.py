@@ -19,7 +19,7 @@ from polyfield.renderers.splat import SplatRenderer
 from polyfield.training.assembly import build_task, build_trainer
 from polyfield.training.densification import MCMC, Classic, Strategy
 from polyfield.training.optimizers import Adam
-from polyfield.training.splatting import SplattingTask
+from polyfield.training.splatting import SplattingTask, laid_on
 from polyfield.training.trainer import Trainer
 
 SEEDS = 150
@@ -74,8 +74,7 @@ def test_photos_lie_on_what_the_picture_lies_on(
     for _ in range(3):
         behind = task._training_background(draws)
         assert behind is not None
-        truth, mask = task._truth(int(scene.splits["train"][0]), behind)
-        assert mask is None
+        truth = laid_on(task.photos.at(int(scene.splits["train"][0])), behind)
         assert torch.allclose(truth[:, 0, 0].float(), behind.detach(), atol=0.01)
         seen.append(behind.detach())
     if expected is None:
@@ -85,12 +84,12 @@ def test_photos_lie_on_what_the_picture_lies_on(
         assert torch.stack(seen).tolist() == [[expected] * 3] * 3
 
 
-def test_every_photo_comes_once_in_a_round(ball: Any) -> None:
-    task, draws = begun(ball.ball_scene()), generator(3)
-    rounds = [[task._next_photo(draws) for _ in range(9)] for _ in range(2)]
-    train = task.scene.splits["train"].tolist()
-    assert sorted(rounds[0]) == sorted(rounds[1]) == train
-    assert rounds[0] != rounds[1]
+def test_photos_grow_to_their_size(ball: Any) -> None:
+    task = begun(ball.ball_scene(), upsample=[0.2, 0.4])
+    counts = [task.loss(0, progress, generator()).n_rays for progress in (0, 0.19, 0.2, 0.4, 1)]
+    assert counts == [6 * 6, 6 * 6, 12 * 12, 24 * 24, 24 * 24]
+    with pytest.raises(InputError, match="upsample"):
+        begun(ball.ball_scene(), upsample=[1.5])
 
 
 def test_a_step_counts_pixels_and_gaussians(ball: Any) -> None:
@@ -127,9 +126,9 @@ def test_depths_pull_and_normals_turn(ball: Any) -> None:
         task.field.opacity_logits.fill_(4.0)
     result = task.loss(0, 0.0, generator())
     assert set(result.terms) == {"color", "depth", "normals"}
-    assert float(result.terms["depth"]) > 1
-    assert 0 < float(result.terms["normals"]) <= 6
-    view = task._view(task._next_photo(generator(1)))
+    assert result.terms["depth"].item() > 1
+    assert 0 < result.terms["normals"].item() <= 6
+    view = task._view(task.photos.sample(generator(1)).index)
     (result.terms["depth"] + result.terms["normals"]).backward()
     assert task.field.means.grad is not None
     assert task.field.quats.grad is not None

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from polyfield.fields.backbone import Replacement
+from polyfield.fields.gaussians import NAMES
 
-NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
-"""The parameters of Gaussians, each with a row for each of them."""
+__all__ = ["NAMES", "Parameters", "rearrange", "resized"]
 
 Parameters = Mapping[str, nn.Parameter]
 
