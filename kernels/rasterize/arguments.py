@@ -40,10 +40,17 @@ def check_size(view: PinholeView) -> None:
         raise InputError(field="size", found=size, expected="at least a pixel")
 
 
-def check_primitive(primitive: str, antialiased: bool) -> None:
-    """Refuse a primitive that there is not, and surfels that are antialiased."""
+def check_primitive(primitive: str, antialiased: bool, node: str | None = None) -> None:
+    """Refuse a primitive that there is not, and surfels that are antialiased.
+
+    Args:
+        node: of the configuration, where they come from there.
+    """
+    place = f"{node}." if node else ""
     if primitive not in PRIMITIVES:
-        raise InputError(field="primitive", found=primitive, expected=" or ".join(PRIMITIVES))
+        raise InputError(
+            field=f"{place}primitive", found=primitive, expected=" or ".join(PRIMITIVES)
+        )
     if primitive == "surfels" and antialiased:
         expected = "false: surfels have a low-pass of their own"
-        raise InputError(field="antialiased", found="true, and surfels", expected=expected)
+        raise InputError(field=f"{place}antialiased", found="true, and surfels", expected=expected)
