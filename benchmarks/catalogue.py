@@ -16,7 +16,7 @@ from typing import Any
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -35,6 +35,7 @@ DECODERS = {
     "mlp-sh": ("field=mlp", "decoder.color=sh"),
 }
 NETWORKS = ("siren", "finer", "wire")  # in plain torch
+RASTERIZED = ("gaussians",)  # which have no step of rays
 FIRST = ("hash", "dense", "mlp")  # the fields of a quick look
 
 # What is turned to see what fields owe to the axes: data, task, and the settings that turn it.
@@ -99,6 +100,11 @@ SIZES: dict[str, list[str]] = {
     "hash-large": ["field=hash", "field.log2_entries=17"],
 }
 TENSORF_STEPS = {"steps": 2000, "look_every": 100}
+# Photos of the cup, by the factor that makes them so small; and all of them once.
+CUP_SIZES = {"267x200": 3, "400x300": 2}
+CUP_PHOTOS = 77
+
+SPLAT_FILES = (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -135,7 +141,13 @@ def cells(suite: str, budget: str) -> list[Cell]:
         suite: one of `SUITES`, or "all".
         budget: one of `BUDGETS`.
     """
-    made = {"kernels": kernels, "radiance": radiance, "startup": startup, "factored": factored}
+    made = {
+        "kernels": kernels,
+        "radiance": radiance,
+        "startup": startup,
+        "factored": factored,
+        "gaussians": gaussians,
+    }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
 
@@ -164,7 +176,8 @@ def kernels(budget: str) -> list[Cell]:
         "views": 8,
         "repetitions": effort.repetitions,
     }
-    steps = {name: [f"field={name}"] for name in field_names(budget)}
+    names = [name for name in field_names(budget) if name not in RASTERIZED]
+    steps = {name: [f"field={name}"] for name in names}
     if budget != "quick":
         steps.update({name: list(words) for name, words in DECODERS.items()})
     return [
@@ -176,7 +189,7 @@ def kernels(budget: str) -> list[Cell]:
 
 
 def field_names(budget: str) -> list[str]:
-    """The fields that a budget looks at: all that run fused, but for a quick look."""
+    """The fields that a budget looks at: all that are compiled, but for a quick look."""
     known = [name for name in choices("field") if name not in ("custom", *NETWORKS)]
     return [name for name in known if budget != "quick" or name in FIRST]
 
@@ -280,6 +293,38 @@ def sizes(steps: int) -> list[Cell]:
         )
         for name, words in SIZES.items()
     ]
+
+
+def gaussians(budget: str) -> list[Cell]:
+    """The suite of Gaussians: their files, and iterations a second beside OpenSplat's."""
+    if budget != "full":
+        return splat_files(budget)
+    beside = [beside_opensplat(size, degree) for size in CUP_SIZES for degree in (0, 3)]
+    return [*splat_files(budget), *beside]
+
+
+def splat_files(budget: str) -> list[Cell]:
+    """Reading, writing and converting files of Gaussians."""
+    settings = {"gaussians": 500_000, "degree": 3, "repetitions": EFFORTS[budget].repetitions}
+    suffixes = [".ply", ".spz"] if budget == "quick" else SPLAT_FILES
+    made = {f"splat-files-{suffix[1:]}": {"suffix": suffix} for suffix in suffixes}
+    made["splat-files-convert-ply-spz"] = {"suffix": ".ply", "into": ".spz"}
+    return [
+        Cell("gaussians", name, "splat_files", {**which, **settings})
+        for name, which in made.items()
+    ]
+
+
+def beside_opensplat(size: str, degree: int) -> Cell:
+    """One photo of the cup a step, by both."""
+    settings = {
+        "downscale": CUP_SIZES[size],
+        "degree": degree,
+        "steps": CUP_PHOTOS,
+        "repetitions": 3,
+    }
+    name = f"opensplat-cup-{size}-degree{degree}"
+    return Cell("gaussians", name, "opensplat", settings, SCENES["cup"], "OpenSplat")
 
 
 def startup(budget: str) -> list[Cell]:

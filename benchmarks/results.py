@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from polyfield.benchmarks import factored_sections, kernel_sections, training_sections
+from polyfield.benchmarks import (
+    factored_sections,
+    gaussian_sections,
+    kernel_sections,
+    training_sections,
+)
 from polyfield.benchmarks.book import Book
 from polyfield.benchmarks.sections import Rows, Section, shown
 from polyfield.benchmarks.targets import targets
@@ -18,7 +23,7 @@ training count steps alone: not loading, compiling, evaluating, saving.
 
 def results(book: Book) -> str:
     """The document."""
-    made = (kernel_sections, training_sections, factored_sections)
+    made = (kernel_sections, training_sections, factored_sections, gaussian_sections)
     sections = [TARGETS, *(s for part in made for s in part.SECTIONS), RECORDS]
     parts = [HEAD, measured_on(book), *(section.text(book) for section in sections)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

@@ -74,6 +74,14 @@ def targets(book: Book) -> Iterator[Target]:
         text = f"first step, {scene}"
         yield Target(f"{text}, warm", first, lambda v: v["warm"]["median"], 10, "s", False)
         yield Target(f"{text}, cold", first, lambda v: v["cold"], 40, "s", False)
+    yield Target(
+        "500,000 Gaussians of a PLY read", "splat-files-ply",
+        lambda v: v["read"]["seconds"], 2, "s", False, 2,
+    )  # fmt: skip
+    yield Target(
+        "polyfield convert, 500,000 Gaussians, .ply to .spz", "splat-files-convert-ply-spz",
+        lambda v: v["convert"]["seconds"], 5, "s", False, 2,
+    )  # fmt: skip
     yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
     yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
     yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)

@@ -18,9 +18,9 @@ from polyfield.datasets.load import load_scene
 from polyfield.training import metrics
 from polyfield.training.assembly import build_trainer
 from polyfield.training.evaluation import evaluating
+from polyfield.training.photo_task import PhotoTask
 from polyfield.training.preparation import prepared_task
 from polyfield.training.progress import most_memory
-from polyfield.training.radiance import RadianceTask
 from polyfield.training.trainer import Trainer
 
 
@@ -35,7 +35,7 @@ class Looks:
     """
 
     def __init__(
-        self, task: RadianceTask, at: list[float], views: int | None, before: float = 0.0
+        self, task: PhotoTask, at: list[float], views: int | None, before: float = 0.0
     ) -> None:
         self.task, self.views, self.before = task, views, before
         self.waiting = sorted(at)
@@ -82,7 +82,7 @@ def measure(
         config = configuration(f"data={data}", *words, f"trainer.max_seconds={seconds}")
         scene = load_scene(**config["dataset"])
         task, settled, before = prepared_task(config, scene)
-        assert isinstance(task, RadianceTask)
+        assert isinstance(task, PhotoTask)
         watch = Looks(task, [at for at in looks if before < at < seconds], views, before)
         with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
             trainer = build_trainer(settled, task, Path(folder), on_step=[watch])

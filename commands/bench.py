@@ -19,10 +19,10 @@ polyfield bench: run the benchmarks behind RESULTS.md
 
 usage: polyfield bench [suite=NAME] [budget=NAME] [data=DIR] [peers=DIR] [out=DIR]
 
-  suite=all              kernels | radiance | startup | factored | all
+  suite=all              kernels | radiance | startup | factored | gaussians | all
   budget=default         quick (about 3 minutes on two idle cores) | default (2 hours) | full (6)
   data=DIR               the evaluation data: nerf_synthetic/lego_200, fox, llff_fern, colmap_cup
-  peers=DIR              clones of other people's code: TensoRF
+  peers=DIR              clones of other people's code: TensoRF, OpenSplat (built)
   out=runs/bench         where the record of each measurement is kept, in OUT/cells
   file=OUT/RESULTS.md    the tables
   figures=DIR            pictures of them, by matplotlib; none by default

@@ -115,7 +115,7 @@ def threading_layer() -> str:
 
 
 def fields() -> dict[str, str]:
-    """Per field whether it trains and renders as one fused operation, found by making each."""
+    """Per field how it trains and renders, found by making each: most as one fused operation."""
     import torch
 
     from polyfield.commands.schema import configuration
@@ -128,6 +128,14 @@ def fields() -> dict[str, str]:
         with torch.random.fork_rng(devices=[]):
             node = configuration(f"field={name}")["field"]
             node = {key: value for key, value in node.items() if value is not None}
-            backbone = make(node, kind=torch.nn.Module, field="field")
-        found[name] = "modular, by autograd" if backbone.kernels is None else "fused"
+            field = make(node, kind=torch.nn.Module, field="field")
+        found[name] = _way(field)
     return found
+
+
+def _way(field: Any) -> str:
+    from polyfield.fields.backbone import Backbone
+
+    if not isinstance(field, Backbone):
+        return "rasterised"
+    return "modular, by autograd" if field.kernels is None else "fused"

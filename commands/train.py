@@ -52,6 +52,7 @@ groups (group=choice, then group.key=value):
   dataset      {shown("dataset")}
   experiment   {shown("experiment")}
   decoder      {shown("decoder")}; a field or a task chooses
+  densify      {shown("densify")}: how Gaussians multiply, of field=gaussians
   trainer      {shown("trainer")}
   optimizer    {shown("optimizer")}
 
@@ -67,6 +68,8 @@ examples:
   polyfield train data=photos field.levels=12 field.log2_entries=17 optimizer.lr=5e-3
   polyfield train resume=runs/fern trainer.max_seconds=900
   polyfield train -m data=photos field=hash,dense seed=0,1,2 run=runs/sweep
+  polyfield train data=photos field=gaussians densify=classic
+  polyfield train data=photos field=gaussians task.init_from=scan.ply
   polyfield train task=image data=photo.png task.holdout=0.2
   polyfield train task=sdf data=mesh.obj field.log2_entries=17
   polyfield train data=photos field._target_=mypackage.MyBackbone trust=[mypackage]
@@ -77,6 +80,7 @@ CHANGEABLE = ("trainer.max_steps", "trainer.max_seconds", "device", "viewer", "l
 CHOSEN = (
     "field",
     "decoder",
+    "densify",
     "renderer",
     "dataset",
     "task",

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from polyfield.durable import write_file
 from polyfield.errors import InputError
@@ -68,9 +69,7 @@ def write(splats: Splats, path: Path) -> None:
     Raises:
         OSError: for a file that cannot be written.
     """
-    with np.errstate(divide="ignore"):
-        weights = splats.log_scales.sum(axis=1) + np.log(opacities(splats.opacity_logits))
-    order = np.argsort(-weights, kind="stable")
+    order = order_of_loading(splats)
     records = np.empty(len(splats), RECORD)
     records["means"] = splats.means[order]
     records["scales"] = np.exp(splats.log_scales[order])
@@ -79,3 +78,10 @@ def write(splats: Splats, path: Path) -> None:
     levels = np.rint(unit_quats(splats.quats[order]) * np.float32(128)) + 128
     records["quats"] = np.clip(levels, 0, 255).astype(np.uint8)
     write_file(path, [records.tobytes()])
+
+
+def order_of_loading(splats: Splats) -> Int[np.ndarray, " n"]:
+    """Indices by falling size times opacity."""
+    with np.errstate(divide="ignore"):
+        weights = splats.log_scales.sum(axis=1) + np.log(opacities(splats.opacity_logits))
+    return np.argsort(-weights, kind="stable")

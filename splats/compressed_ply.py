@@ -24,11 +24,11 @@ from polyfield.splats.activations import (
     dc_of_colors,
     opacity_bytes,
     opacity_logits,
-    unit_quats,
 )
 from polyfield.splats.morton import morton_order
 from polyfield.splats.ply import ANTIALIASED, header_text, rest_degree, rest_names
 from polyfield.splats.ply_file import Element, PlyHeader, blocks, columns, read_header
+from polyfield.splats.smallest_three import from_smallest_three, smallest_three
 from polyfield.splats.splats import HARMONICS, Splats
 
 CHUNK = 256
@@ -161,21 +161,9 @@ def _unpack(words: np.ndarray) -> np.ndarray:
 
 
 def _unpack_quats(words: np.ndarray) -> np.ndarray:
-    """[n,4] unit quaternions: the largest component follows from the three that are stored."""
     small = np.stack([(words >> np.uint32(shift)) & 1023 for shift in (20, 10, 0)], axis=1)
     small = (small / np.float32(1023) - np.float32(0.5)) * np.float32(np.sqrt(2))
-    largest = np.sqrt(np.maximum(1 - np.einsum("ni,ni->n", small, small), 0))
-    place = (words >> np.uint32(30)).astype(np.intp)
-    quats = np.empty((len(words), 4), np.float32)
-    for which in range(4):
-        of = place == which
-        quats[np.ix_(of, OTHERS[which])] = small[of]
-        quats[of, which] = largest[of]
-    return quats
-
-
-OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
-"""By the place of the largest component of a quaternion, those of the others."""
+    return from_smallest_three((words >> np.uint32(30)).astype(np.intp), small)
 
 
 def write(splats: Splats, path: Path) -> None:
@@ -243,9 +231,6 @@ def _pack_widths(parts: np.ndarray) -> np.ndarray:
 
 
 def _pack_quats(quats: np.ndarray) -> np.ndarray:
-    quats = unit_quats(quats)
-    place = np.abs(quats).argmax(axis=1)
-    largest = np.take_along_axis(quats, place[:, None], axis=1)
-    small = np.take_along_axis(quats, OTHERS[place], axis=1) * np.where(largest < 0, -1, 1)
+    place, small = smallest_three(quats)
     a, b, c = (_levels(small[:, i] * np.float32(np.sqrt(0.5)) + 0.5, 10) for i in range(3))
     return place.astype(np.uint32) << 30 | a << 20 | b << 10 | c

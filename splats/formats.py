@@ -15,7 +15,7 @@ import numpy as np
 
 from polyfield.durable import replacing
 from polyfield.errors import InputError
-from polyfield.splats.cleaning import clean
+from polyfield.splats.cleaning import any_sound, clean
 from polyfield.splats.splats import Splats
 
 
@@ -74,13 +74,17 @@ def read_splats(path: str | os.PathLike[str]) -> Splats:
         Its values as they are, in the frame of the file: `cleaning.clean` drops what is not finite.
 
     Raises:
-        InputError: for a file that is damaged, empty, or not what its name says.
+        InputError: for a file that is damaged, empty, or not what its name says, and for one whose
+            Gaussians are all not finite or without rotation.
         OSError: for one that cannot be read.
     """
     path = Path(path)
     splats: Splats = _module(_checked_format(path)).read(path)
     if not len(splats):
         raise InputError("no Gaussians", file=path)
+    if not any_sound(splats):
+        found = _counted(clean(splats).dropped)
+        raise InputError(f"of {len(splats):,} Gaussians none is of use", file=path, found=found)
     return splats
 
 
@@ -101,11 +105,15 @@ def write_splats(splats: Splats, path: str | os.PathLike[str]) -> None:
         raise InputError("no Gaussians to write", file=path)
     finite, dropped = clean(splats)
     if dropped:
-        found = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        found = _counted(dropped)
         hint = "polyfield.splats.cleaning.clean drops them"
         raise InputError(f"of {len(splats):,} Gaussians", file=path, found=found, hint=hint)
     with replacing(path) as temporary:
         _module(to_write).write(finite, temporary)
+
+
+def _counted(dropped: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
 
 
 def written_format(path: Path) -> Format:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.training.task import StepResult
+from polyfield.training.task import Metric, StepResult
 
 SPLITS = ("test", "val", "train")
 
@@ -78,8 +78,10 @@ class Window:
 def read_metrics(result: StepResult) -> dict[str, float]:
     """Terms (as `loss/NAME`) and metrics of a step as numbers."""
     terms = {f"loss/{name}": float(term.detach()) for name, term in result.terms.items()}
-    metrics = {
-        name: float(value.detach() if isinstance(value, Tensor) else value)
-        for name, value in result.metrics.items()
-    }
+    metrics = {name: _number(value) for name, value in result.metrics.items()}
     return {**terms, **metrics}
+
+
+def _number(value: Metric) -> float:
+    found = value() if callable(value) else value
+    return float(found.detach() if isinstance(found, Tensor) else found)

@@ -82,7 +82,7 @@ def first_gaussians(
 def _of_splats(scene: Scene, file: Path) -> dict[str, Tensor]:
     from polyfield.splats.cleaning import clean
     from polyfield.splats.formats import read_splats
-    from polyfield.splats.similarity import transformed
+    from polyfield.splats.frames import transformed
 
     splats = clean(read_splats(file)).splats
     if not len(splats):
@@ -92,7 +92,7 @@ def _of_splats(scene: Scene, file: Path) -> dict[str, Tensor]:
 
 def _of_run(scene: Scene, run: Path, count: int, settings: dict[str, Any]) -> dict[str, Tensor]:
     """Its own Gaussians, or points where what it learned shows surfaces to its cameras."""
-    from polyfield.splats.similarity import transformed
+    from polyfield.splats.frames import transformed
     from polyfield.training.photo_task import PhotoTask
     from polyfield.training.runs import open_run
 

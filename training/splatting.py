@@ -6,7 +6,8 @@ Letters: h, w pixels, n Gaussians.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from polyfield.training.photo_task import PhotoTask, check_known, check_weights
 from polyfield.training.progress import Display
 from polyfield.training.seeds import as_disks, scene_extent
 from polyfield.training.surface_terms import surface_terms
-from polyfield.training.task import StepResult
+from polyfield.training.task import Metric, StepResult
 
 
 class SplattingTask(PhotoTask):
@@ -129,6 +130,7 @@ class SplattingTask(PhotoTask):
         self.splats = renderer
         strategy.begin(0, scene_extent(scene))
         self._statistics: ScreenStatistics | None = None
+        self._stages = self.surface.stages
         self._photos_state: dict[str, Any] | None = None  # of photos that are not needed yet
 
     @property
@@ -192,7 +194,8 @@ class SplattingTask(PhotoTask):
         factor = self._factor(progress)
         photo = self.photos.sample(generator, factor)
         behind = self._training_background(generator)
-        view, self._statistics = self._view(photo.index, factor), ScreenStatistics()
+        view, self._statistics = self._view(photo.index, factor), self.strategy.statistics()
+        self._meet_later_terms(view)
         drawn = self.splats.draw(view, behind, self._wants(progress), self._statistics)
         rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
         truth = laid_on(photo, behind)
@@ -201,18 +204,19 @@ class SplattingTask(PhotoTask):
         terms.update(self.surface.terms(drawn, view, progress))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         pixels = view.width * view.height
-        with torch.no_grad():
-            psnr = _psnr(rgb, truth, photo.mask)
-        return StepResult(total, terms, {"psnr": psnr, "gaussians": len(self.field)}, pixels)
+        metrics: dict[str, Metric] = {
+            "psnr": partial(_psnr, rgb.detach(), truth, photo.mask),
+            "gaussians": len(self.field),
+        }
+        return StepResult(total, terms, metrics, pixels)
 
     def after_step(
         self, step: int, progress: float, rates: Mapping[str, float], generator: torch.Generator
     ) -> None:
         """Let the strategy note what the picture said, and move what it moves."""
         statistics, parameters = self._statistics, self.field.tensors
-        assert statistics is not None, "a loss comes first"
-        size = self._size
-        self.strategy.after_backward(parameters, statistics, size, step, progress)
+        if statistics is not None:
+            self.strategy.after_backward(parameters, statistics, self._size, step, progress)
         self.strategy.after_step(parameters, rates.get("means", 0.0), generator)
         self._statistics = None
 
@@ -227,6 +231,16 @@ class SplattingTask(PhotoTask):
         view = view_of(cameras[i].scaled(1 / factor), 0, self.field.means, pose)
         self._size = (view.width, view.height)
         return view
+
+    def _meet_later_terms(self, view: PinholeView) -> None:
+        """Compile what terms will want that begin later, at the first loss: a step to warm up."""
+        stages, self._stages = self._stages, []
+        small = replace(view, width=4, height=4)
+        for progress in stages:
+            wants, statistics = self._wants(progress), self.strategy.statistics()
+            drawn = self.splats.draw(small, None, wants, statistics)
+            later = self.surface.terms(drawn, small, progress)
+            torch.autograd.grad(sum(later.values(), drawn.rgb.sum()), self.field.means)
 
     def _wants(self, progress: float) -> list[str]:
         """What is drawn beside colours."""

@@ -31,6 +31,13 @@ class SurfaceTerms:
     consistency: float
     consistency_start: float
 
+    @property
+    def stages(self) -> list[float]:
+        """The shares of the training at which something else is wanted."""
+        starts = sorted({self.distortion_start, self.consistency_start})
+        before = [set[str](), *map(self.wants, starts)]
+        return [start for start, old in zip(starts, before) if self.wants(start) != old]
+
     def wants(self, progress: float) -> set[str]:
         """What of a picture is needed at some share of the training."""
         wanted: set[str] = set()

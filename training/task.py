@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from polyfield.fields.backbone import Replacement
+
+Metric: TypeAlias = float | Tensor | Callable[[], Tensor]
 
 
 @dataclass
@@ -20,14 +22,15 @@ class StepResult:
     Args:
         loss: the scalar to minimise, the sum of `terms`.
         terms: its weighted parts by name; a NaN is reported by the name of its term.
-        metrics: what else is worth a curve. Tensors are read only when they are shown.
+        metrics: what else is worth a curve. Tensors are read, and functions called, only when they
+            are shown.
         n_rays: rays in the batch; 0 for a task without.
         n_samples: evaluations of the field.
     """
 
     loss: Tensor
     terms: Mapping[str, Tensor] = field(default_factory=dict)
-    metrics: Mapping[str, float | Tensor] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     n_rays: int = 0
     n_samples: int = 0
 

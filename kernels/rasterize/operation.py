@@ -44,9 +44,9 @@ class Settings:
     statistics: ScreenStatistics | None
 
     @property
-    def tracked(self) -> bool:
-        """Whether gradients in the picture are asked for."""
-        return self.statistics is not None
+    def absolute(self) -> bool:
+        """Whether magnitudes of gradients in the picture are asked for."""
+        return self.statistics is not None and self.statistics.magnitudes
 
 
 @dataclass
@@ -178,7 +178,7 @@ def _sums(
     size = rows.nbytes * primitive.sums // ROW
     parts = max(min(get_num_threads(), SUMS_MOST // max(size, 1)), 1)
     sums = _workspace.zeros("sums", (parts, len(rows), primitive.sums), rows.dtype)
-    flags = _flags(settings, absolute=settings.tracked)
+    flags = _flags(settings, absolute=settings.absolute)
     bound: dict[str, Any] = {
         "blend_tile_backward": variant(primitive.blend_tile_backward, **flags),
         "fill_tile": variant(blend_backward.fill_tile, **_flags(settings)),
@@ -238,7 +238,7 @@ class Rasterize(torch.autograd.Function):
             for value, found in zip(parameters, direct)
         ]
         n = len(parameters[0])
-        shape = (n if settings.tracked else 0, 2)
+        shape = (n if settings.statistics is not None else 0, 2)
         on_screen, magnitudes = np.zeros(shape, pose.dtype), np.zeros(shape, pose.dtype)
         of_pose = np.empty((get_num_threads(), 15), pose.dtype)
         means, quats, log_scales, opacity_logits, _, sh_rest = parameters
@@ -252,7 +252,8 @@ class Rasterize(torch.autograd.Function):
             )  # fmt: skip
         if settings.statistics is not None:
             settings.statistics.gradients = torch.from_numpy(on_screen)
-            settings.statistics.absolute = torch.from_numpy(magnitudes / LOG2_E)
+            if settings.absolute:
+                settings.statistics.absolute = torch.from_numpy(magnitudes / LOG2_E)
         results: list[Tensor | None] = [
             None if found is not None or not needed else torch.from_numpy(value)
             for value, found, needed in zip(into, direct, needs)

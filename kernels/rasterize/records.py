@@ -47,11 +47,13 @@ class ScreenStatistics:
         gradients: [n,2] of the loss with respect to a centre's position in the picture, per pixel.
         absolute: [n,2] the same, summed over pixels without their signs (AbsGS, Ye et al. 2024).
             Both are filled by the backward pass.
+        magnitudes: whether `absolute` is wanted, which costs a little more.
     """
 
     radii: Float[Tensor, " n"] | None = None
     gradients: Float[Tensor, "n 2"] | None = None
     absolute: Float[Tensor, "n 2"] | None = None
+    magnitudes: bool = True
 
 
 @dataclass

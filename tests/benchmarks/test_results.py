@@ -179,6 +179,21 @@ def test_frames_memory_and_starting(tmp_path: Path) -> None:
         assert line in text, line
 
 
+def test_files_of_gaussians(tmp_path: Path) -> None:
+    once, again = {"seconds": 0.456, "cpu": 0.321}, {"seconds": 2.5, "cpu": 0.75}
+    _write(tmp_path, "splat-files-ply", {"bytes": 248.003, "read": once, "write": again})
+    _write(tmp_path, "splat-files-convert-ply-spz", {"bytes": 35.5, "convert": again})
+    text = _document(tmp_path)
+    for line in (
+        "| .ply | 0.46 | 0.32 | 2.50 | 0.75 | 248.0 |",
+        "| .compressed.ply | not run |",
+        "| .ply to .spz | 2.50 | 0.75 | 35.5 |",
+        "| 500,000 Gaussians of a PLY read | ≤ 2 s | 0.46 s | yes |",
+        "| polyfield convert, 500,000 Gaussians, .ply to .spz | ≤ 5 s | 2.50 s | yes |",
+    ):
+        assert line in text, line
+
+
 def test_parameters_at_equal_quality(tmp_path: Path) -> None:
     found = {
         "strivec-large": (500_000, 31.0),
@@ -257,3 +272,19 @@ def test_two_trainings_are_compared_at_equal_steps(tmp_path: Path) -> None:
     assert "at equal steps | ≥ 5 times | 6.0 times | yes |" in text
     (tmp_path / "cells" / "peer-tensorf-lego_200.json").unlink()
     assert "| lego_200, vm | not run |" in _document(tmp_path)
+
+
+def test_rates_are_shown_beside_opensplats(tmp_path: Path) -> None:
+    name, missing = "opensplat-cup-267x200-degree3", {"polyfield": "no field=gaussians"}
+    values = {"opensplat": {"best": 5.0, "median": 4.0}, "not_run": missing}
+    _write(tmp_path, name, values)
+    text = _document(tmp_path)
+    assert "| cup, 267x200, degree 3 | not run: no field=gaussians | 5.00 |  |" in text
+    assert "| cup, 400x300, degree 0 | not run |" in text
+    ours = {"best": 60.0, "median": 2.0}
+    _write(tmp_path, name, {**values, "polyfield": ours, "not_run": {}})
+    assert "| cup, 267x200, degree 3 | 60.00 | 5.00 | 12.0 |" in _document(tmp_path)
+    reasons = {name: "not built: build/opensplat"}
+    (tmp_path / "cells" / f"{name}.json").unlink()
+    text = _document(tmp_path, reasons=reasons)
+    assert "| cup, 267x200, degree 3 | not run: not built: build/opensplat |" in text

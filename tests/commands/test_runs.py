@@ -135,6 +135,7 @@ def test_info_tells_which_fields_run_fused(line: Callable) -> None:
     assert status == 0
     for name in ("hash", "dense", "mlp"):
         assert any(row.split() == [name, "fused"] for row in out.splitlines())
+    assert any(row.split() == ["gaussians", "rasterised"] for row in out.splitlines())
 
 
 def test_a_sweep_numbers_its_jobs(

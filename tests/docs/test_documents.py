@@ -89,6 +89,15 @@ def test_the_python_of_the_readme_runs(photos: str, tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "first" / "checkpoints").is_dir()
 
 
+def test_the_python_of_the_gaussians_runs(photos: str) -> None:
+    (block,) = code("docs/gaussians.md")
+    text = block.replace('"photos"', '"photos.npz"').replace("data=photos", "data=photos.npz")
+    text = text.replace('"trainer.max_seconds=60"', '"trainer.max_steps=3", "task.init_count=50"')
+    scope: dict[str, Any] = {}
+    exec(compile(text, "gaussians.md", "exec"), scope)
+    assert len(scope["splats"]) == 50
+
+
 def test_the_python_of_the_signals_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     iio.imwrite("photo.png", np.zeros((8, 12, 3), np.uint8))

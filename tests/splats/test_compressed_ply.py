@@ -156,17 +156,6 @@ def test_chunks_are_compact() -> None:
     assert 0.25 <= extents.mean() < 0.4  # cubes of a quarter of the side are the least
 
 
-def test_points_in_one_place_have_an_order() -> None:
-    assert morton_order(np.ones((5, 3), np.float32)).tolist() == [0, 1, 2, 3, 4]
-    assert len(morton_order(np.ones((0, 3), np.float32))) == 0
-
-
-def test_neighbours_on_the_curve_differ_in_their_last_bits() -> None:
-    corners = np.array([[x, y, z] for z in (0, 1) for y in (0, 1) for x in (0, 1)], np.float32)
-    shuffled = np.random.default_rng(0).permutation(8)
-    np.testing.assert_array_equal(shuffled[morton_order(corners[shuffled])], np.arange(8))
-
-
 def test_the_mip_filter_is_noted(tmp_path: Path, gaussians: Callable) -> None:
     compressed_ply.write(Splats(**{**vars(gaussians()), "antialiased": True}), tmp_path / "a.ply")
     assert compressed_ply.read(tmp_path / "a.ply").antialiased

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +16,7 @@ from polyfield.splats import Splats, antimatter, formats, ply
 from polyfield.splats.cleaning import ATTRIBUTES, clean
 from polyfield.splats.formats import describe, is_splats, read_splats, write_splats
 
-THERE = [
-    each
-    for each in formats.FORMATS
-    if importlib.util.find_spec(f"polyfield.splats.{each.module}") is not None
-]
-WRITTEN = [each.suffix for each in THERE if each.written]
+WRITTEN = [each.suffix for each in formats.FORMATS if each.written]
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
@@ -77,7 +71,7 @@ def test_a_wrong_name_is_answered_with_what_the_file_is(
             read_splats(file)
 
 
-@pytest.mark.parametrize("suffix", [each.suffix for each in THERE])
+@pytest.mark.parametrize("suffix", list(formats.BY_SUFFIX))
 def test_empty_and_short_files(tmp_path: Path, suffix: str) -> None:
     for content, message in ((b"", "an empty file"), (b"\1", "b")):
         (tmp_path / f"b{suffix}").write_bytes(content)
@@ -93,8 +87,6 @@ def test_a_name_of_no_format(tmp_path: Path, gaussians: Callable) -> None:
         write_splats(gaussians(), tmp_path / "b.obj")
     with pytest.raises(InputError, match=r"a \.ksplat file is only read"):
         write_splats(gaussians(), tmp_path / "b.ksplat")
-    with pytest.raises(FileNotFoundError):
-        read_splats(tmp_path / "b.ply")
 
 
 def test_no_gaussians(tmp_path: Path, gaussians: Callable) -> None:
@@ -106,7 +98,7 @@ def test_no_gaussians(tmp_path: Path, gaussians: Callable) -> None:
     assert not (tmp_path / "b.ply").exists()
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".compressed.ply", ".splat"])
+@pytest.mark.parametrize("suffix", WRITTEN)
 def test_nothing_that_is_not_finite_is_written(
     tmp_path: Path, gaussians: Callable, suffix: str
 ) -> None:
@@ -123,7 +115,7 @@ def test_nothing_that_is_not_finite_is_written(
     assert np.isfinite(read_splats(tmp_path / f"a{suffix}").opacity_logits).all()
 
 
-@pytest.mark.parametrize("suffix", [".ply", ".compressed.ply", ".splat"])
+@pytest.mark.parametrize("suffix", WRITTEN)
 @pytest.mark.filterwarnings("error")
 def test_the_largest_numbers_come_to_no_harm(
     tmp_path: Path, gaussians: Callable, suffix: str
@@ -134,10 +126,50 @@ def test_the_largest_numbers_come_to_no_harm(
     for name, values in large.items():
         for kept in (values, np.where(np.arange(values.size) % 5, 0.1, values.ravel())):
             changed = {**vars(splats), name: kept.reshape(values.shape)}
+            if (suffix, name) == (".spz", "means"):
+                with pytest.raises(InputError, match=r"a\.spz: means: found 1e\+38"):
+                    write_splats(Splats(**changed), tmp_path / "a.spz")
+                continue
             write_splats(Splats(**changed), tmp_path / f"a{suffix}")
             back = read_splats(tmp_path / f"a{suffix}")
             assert clean(back).dropped == {}, name
             assert np.isfinite(back.log_scales).all()
+
+
+@pytest.mark.parametrize("suffix", list(formats.BY_SUFFIX))
+def test_files_that_are_not_there(tmp_path: Path, suffix: str) -> None:
+    reader = formats._module(formats.BY_SUFFIX[suffix])
+    (tmp_path / f"folder{suffix}").mkdir()
+    for read in (read_splats, reader.read):
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path / f"none{suffix}")
+        with pytest.raises(IsADirectoryError):
+            read(tmp_path / f"folder{suffix}")
+
+
+def spoil(splats: Splats, file: Path, rows: range) -> None:
+    """Write Gaussians and put NaN in the place of y in some rows."""
+    write_splats(splats, file)
+    content = file.read_bytes()
+    sign = np.float32(-1 if file.suffix == ".glb" else 1)  # whose y points up
+    for y in splats.means[rows, 1]:
+        content = content.replace((sign * y).tobytes(), np.float32(np.nan).tobytes())
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".glb", ".splat"])
+def test_what_is_of_no_use_is_read_and_counted(
+    tmp_path: Path, gaussians: Callable, suffix: str
+) -> None:
+    splats = gaussians(9)
+    spoil(splats, tmp_path / f"a{suffix}", range(3))
+    kept, dropped = clean(read_splats(tmp_path / f"a{suffix}"))
+    assert dropped == {"not finite": 3}
+    np.testing.assert_allclose(np.sort(kept.means, axis=0), np.sort(splats.means[3:], axis=0))
+    spoil(splats, tmp_path / f"a{suffix}", range(9))
+    message = "0 of 9 records" if suffix == ".splat" else "none is of use, found 9 not finite"
+    with pytest.raises(InputError, match=rf"a\{suffix}: .*{message}"):
+        read_splats(tmp_path / f"a{suffix}")
 
 
 def test_a_failing_write_leaves_the_old_file(
@@ -158,7 +190,7 @@ def test_a_failing_write_leaves_the_old_file(
 
 
 def test_only_files_of_gaussians_are_taken_for_such(tmp_path: Path, gaussians: Callable) -> None:
-    for suffix in (".ply", ".compressed.ply", ".splat"):
+    for suffix in WRITTEN:
         write_splats(gaussians(), tmp_path / f"a{suffix}")
         assert is_splats(tmp_path / f"a{suffix}")
     head = b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n1\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polyfield.errors import InputError
-from polyfield.splats import antimatter, compressed_ply, ksplat, ply
+from polyfield.splats import antimatter, compressed_ply, gltf, ksplat, ply, sog, spz
 from polyfield.splats.cleaning import clean
 from polyfield.splats.formats import read_splats
 
@@ -25,10 +26,14 @@ READERS = {
     ".compressed.ply": compressed_ply.read,
     ".splat": antimatter.read,
     ".ksplat": ksplat.read,
+    ".spz": spz.read,
+    ".glb": gltf.read,
+    ".sog": sog.read,
 }
 WORDS = [b"", b"\0", b"\n", b" ", b"\xff" * 4, b"1", b"9", b"-", b"e", b"element ", b"property "]
 WORDS += [b"list ", b"uchar ", b"float ", b"double ", b"end_header\n", b"vertex", b"\0\0\xc0\x7f"]
-WORDS += [b"ascii", b"binary_big_endian", b"999999999999", b"nan", b"\x80"]
+WORDS += [b"ascii", b"binary_big_endian", b"999999999999", b"nan", b"\x80", b"NaN", b"1e400"]
+WORDS += [b"[", b"]", b"{", b"}", b'"', b",", b":null", b"true", b"\1\0\0\0", b"\4\0\0\0"]
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +47,14 @@ def valid(
         (".ply", ply.write),
         (".compressed.ply", compressed_ply.write),
         (".splat", antimatter.write),
+        (".spz", spz.write),
+        (".glb", gltf.write),
+        (".sog", sog.write),
     ):
         for degree in (0, 1):
             write(gaussians(3, degree), folder / "a")
             files.setdefault(suffix, []).append((folder / "a").read_bytes())
+    files[".spz"] += [gzip.decompress(file) for file in files[".spz"]]
     start = files[".ply"][0].partition(b"end_header\n")[0]
     text = start.replace(b"binary_little_endian", b"ascii") + b"end_header\n"
     files[".ply"].append(text + 3 * (b"0.5 " * 17 + b"\n"))

@@ -14,7 +14,7 @@ from polyfield.errors import InputError
 from polyfield.fields.gaussians import NAMES, Gaussians
 from polyfield.renderers.splat import SplatRenderer
 from polyfield.splats.formats import write_splats
-from polyfield.splats.similarity import transformed
+from polyfield.splats.frames import transformed
 from polyfield.training.assembly import build_trainer
 from polyfield.training.densification import MCMC, Strategy
 from polyfield.training.initial_gaussians import Seeding, checked, first_gaussians

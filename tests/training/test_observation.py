@@ -12,7 +12,12 @@ from torch.autograd import gradcheck
 from polyfield.cameras import Cameras, Rays
 from polyfield.cameras.poses import look_at, rotation_from_axis_angle
 from polyfield.datasets import Images, Scene
-from polyfield.training.observation import AppearanceCodes, LearnedBackground, PoseRefinement
+from polyfield.training.observation import (
+    AppearanceCodes,
+    Exposures,
+    LearnedBackground,
+    PoseRefinement,
+)
 from polyfield.training.sparse_points import SparsePoints
 
 
@@ -66,6 +71,32 @@ def test_rays_are_differentiable_in_motions_from_rest_on() -> None:
     for scale in (0.0, 0.3):
         w = (scale * torch.randn(2, 3, generator=generator).double()).requires_grad_()
         assert gradcheck(moved, (w, torch.zeros_like(w).requires_grad_()))
+
+
+def test_a_moved_camera_has_the_moved_rays() -> None:
+    cameras, poses = ring(4), PoseRefinement(4)
+    with torch.no_grad():
+        poses.rotations.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+        poses.translations.normal_(std=0.2, generator=torch.Generator().manual_seed(1))
+    moved = poses.pose(cameras.world_from_camera[2], 2).detach().double()
+    places = cameras.world_from_camera.clone()
+    places[2] = moved
+    expected = poses(cameras.image_rays(2))
+    rays = dataclasses.replace(cameras, world_from_camera=places).image_rays(2)
+    assert torch.allclose(rays.origins, expected.origins, atol=1e-6)
+    assert torch.allclose(rays.directions, expected.directions, atol=1e-6)
+
+
+def test_exposures_change_nothing_at_first() -> None:
+    exposures = Exposures(3)
+    assert torch.equal(exposures(1), torch.eye(3, 4))
+    assert exposures.distance(1).item() == 0
+    with torch.no_grad():
+        exposures.maps[0] += 0.3
+    assert exposures.mean(torch.tensor([0, 2])).tolist() == pytest.approx(
+        (torch.eye(3, 4) + 0.15).flatten().tolist()
+    )
+    assert exposures.distance(0).item() == pytest.approx(0.09)
 
 
 def test_codes_are_those_of_the_image_and_the_mean_of_the_trained() -> None:

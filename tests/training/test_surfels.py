@@ -32,7 +32,7 @@ def test_a_ball_is_learned_by_surfels(tmp_path: Path, ball: Any) -> None:
     task = begun(ball.ball_scene(), surfel_distortion=0.01)
     before = task.evaluate()["psnr"]
     Trainer(task, tmp_path, optimizer=lambda g: Adam(g, lr=0.02), max_steps=200).train()
-    assert before < 20 < 24 < task.evaluate()["psnr"]
+    assert before < 18 < 20.5 < task.evaluate()["psnr"]
 
 
 def test_terms_begin_at_their_share_of_the_training(ball: Any) -> None:

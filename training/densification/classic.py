@@ -113,6 +113,10 @@ class Classic(Strategy):
         self.last, self.last_reset = int(state["last"]), int(state["last_reset"])
 
     @torch.no_grad()
+    def statistics(self) -> ScreenStatistics:
+        """Gradients of centres in the picture."""
+        return ScreenStatistics(magnitudes=self.absolute)
+
     def after_backward(
         self,
         parameters: Parameters,

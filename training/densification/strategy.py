@@ -81,6 +81,10 @@ class Strategy(nn.Module):
         """Weighted terms of the loss by name."""
         return {}
 
+    def statistics(self) -> ScreenStatistics | None:
+        """What `after_backward` wants to be filled in of a picture; None where it notes nothing."""
+        return None
+
     def after_backward(
         self,
         parameters: Parameters,

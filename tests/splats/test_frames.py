@@ -1,4 +1,4 @@
-"""A turned scene looks the same from the turned camera."""
+"""A turned, scaled, mirrored or stretched scene looks the same from where the camera is then."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from scipy.spatial.transform import Rotation
 from polyfield.errors import InputError
 from polyfield.kernels.spherical_harmonics import spherical_harmonics
 from polyfield.splats import Splats
-from polyfield.splats.harmonics import harmonics
-from polyfield.splats.similarity import harmonic_rotation, quat_of, transformed
+from polyfield.splats.cleaning import clean
+from polyfield.splats.frames import flipped, rdf_from, transformed
+from polyfield.splats.harmonics import harmonic_rotation, harmonics
 
+NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
 ROTATIONS = [
     Rotation.identity(),
     *Rotation.random(5, random_state=0),
@@ -72,11 +74,49 @@ def test_the_matrices_are_a_representation() -> None:
     np.testing.assert_allclose(left @ left.T, np.eye(15), atol=1e-12)
 
 
-@pytest.mark.parametrize("rotation", ROTATIONS)
-def test_quaternions_of_matrices(rotation: Rotation) -> None:
-    w, *xyz = quat_of(rotation.as_matrix())
-    apart = Rotation.from_quat([*xyz, w]) * rotation.inv()
-    assert apart.magnitude() < 1e-7
+@pytest.mark.parametrize(
+    "scales", [(1, 1, 1), (1, 1, 1 + 1e-7), (1, 2, 0.3), (-1, 1, 1), (1, -0.5, 2)], ids=str
+)
+def test_any_affine_matrix(gaussians: Callable, scales: tuple) -> None:
+    """Covariance A S A^T, centres A x + t, colours seen from turned directions."""
+    splats = gaussians(30, 3)
+    turn, matrix = ROTATIONS[3].as_matrix(), np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = turn * scales, [5, -6, 7]
+    moved, linear = transformed(splats, matrix), matrix[:3, :3]
+    np.testing.assert_allclose(moved.means, splats.means @ linear.T + [5, -6, 7], atol=1e-5)
+    expected = linear @ covariances(splats) @ linear.T
+    sizes = np.abs(expected).max(axis=(1, 2), keepdims=True)
+    assert (np.abs(covariances(moved) - expected) < 1e-5 * sizes).all()
+    d, orthogonal = directions(), turn * np.sign(scales)
+    after = harmonics(d @ orthogonal.T) @ moved.sh_rest
+    np.testing.assert_allclose(after, harmonics(d) @ splats.sh_rest, atol=1e-5)
+
+
+@pytest.mark.parametrize("frame", ["RUB", "LUF", "RUF", "LDB"])
+def test_axes_that_turn_around_are_such_a_matrix(gaussians: Callable, frame: str) -> None:
+    splats, matrix = gaussians(20, 3), np.eye(4)
+    matrix[:3, :3] = rdf_from(frame)
+    direct = flipped(splats, tuple(np.diag(rdf_from(frame)).astype(int)))
+    general = transformed(splats, matrix)
+    np.testing.assert_array_equal(direct.means, general.means)
+    np.testing.assert_allclose(covariances(direct), covariances(general), rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(direct.sh_rest, general.sh_rest, atol=1e-6)
+    again = flipped(direct, tuple(np.diag(rdf_from(frame)).astype(int)))
+    np.testing.assert_array_equal(again.sh_rest, splats.sh_rest)
+
+
+@pytest.mark.parametrize("stretch", [1.0, 3.0])
+def test_what_cleaning_drops_is_dropped_in_any_frame(gaussians: Callable, stretch: float) -> None:
+    splats = gaussians(9, 1)
+    splats.means[0], splats.quats[1], splats.quats[2, 1] = np.nan, 0, np.inf
+    splats.log_scales[3, 2], splats.log_scales[4, 0] = np.inf, -np.inf
+    new = transformed(splats, np.diag([1, stretch, 1, 1]))
+    assert clean(new).dropped == {"not finite": 3, "without rotation": 1}
+    rows = [*range(5, 9)]
+    alone = transformed(Splats(**{**vars(splats), **{n: getattr(splats, n)[rows] for n in NAMES}}),
+                        np.diag([1, stretch, 1, 1]))  # fmt: skip
+    for name in NAMES:
+        np.testing.assert_allclose(getattr(new, name)[rows], getattr(alone, name), atol=1e-6)
 
 
 def test_back_and_forth(gaussians: Callable) -> None:
@@ -94,14 +134,14 @@ def test_back_and_forth(gaussians: Callable) -> None:
 @pytest.mark.parametrize(
     "matrix",
     [
-        np.diag([1, 1, -1, 1]),
-        np.diag([1, 2, 1, 1]),
-        np.zeros((4, 4)),
+        np.diag([1, 1, 0, 1]),
+        np.diag([1, 1, 1e-13, 1]),
+        np.diag([0, 0, 0, 1]),
         np.diag([1, 1, 1, 2]),
         np.full((4, 4), np.nan),
         np.eye(3),
     ],
 )
 def test_other_matrices_are_refused(gaussians: Callable, matrix: np.ndarray) -> None:
-    with pytest.raises(InputError, match="similarity"):
+    with pytest.raises(InputError, match="transformation"):
         transformed(gaussians(), matrix)
