@@ -134,7 +134,10 @@ def _draw(
     pair_tile, pair_rank = take("pair_tile", q, np.int32), take("pair_rank", q, np.int32)
     pair_span, ends = take("pair_span", q, np.uint16), np.empty(parts, np.int64)
     found, work = np.zeros((parts, count), np.int64), np.zeros((parts, count), np.int64)
-    bounds = {"outline_of": primitive.outline_of, "rows_between": primitive.rows_between}
+    bounds: dict[str, Any] = {
+        "outline_of": primitive.outline_of,
+        "rows_between": primitive.rows_between,
+    }
     specialise(bins.find_pairs, **bounds)(
         sorted_rows, ordered, tiles, first_pair, across, height, pair_tile, pair_rank, pair_span,
         ends, found, work,
