@@ -1,4 +1,4 @@
-"""A scene as a cloud of Gaussians (Kerbl et al. 2023).
+"""A scene as a cloud of Gaussians (Kerbl et al. 2023) or of surfels (Huang et al. 2024).
 
 Letters: n Gaussians, k harmonics beyond the first: 0, 3, 8 or 15 for degrees 0 to 3. Parameters are
 named as everywhere (`splats.Splats` says what each is), in world units.
@@ -6,15 +6,20 @@ named as everywhere (`splats.Splats` says what each is), in world units.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.kernels.rasterize.arguments import check_primitive
 from polyfield.splats.splats import HARMONICS, Splats
 
 NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
+
+FLAT = 1e-3  # a surfel's third scale over the lesser of the others, where it is a Gaussian
 
 
 class Gaussians(nn.Module):
@@ -26,6 +31,8 @@ class Gaussians(nn.Module):
         degree: of the spherical harmonics by which colour depends on where it is seen from, 0 to 3.
         degree_every: share of the training after which a further degree counts; 0: all from the
             start.
+        primitive: "gaussians", or "surfels": disks, across which the third axis is the normal and
+            the third scale counts for nothing.
         antialiased: whether what a Gaussian gains in area by being at least a pixel wide is taken
             from its opacity (Mip-Splatting, Yu et al. 2024).
         means_lr: of centres, for a scene of extent 1; means_final: the share of it at the end.
@@ -45,6 +52,7 @@ class Gaussians(nn.Module):
         self,
         degree: int = 3,
         degree_every: float = 1 / 30,
+        primitive: str = "gaussians",
         antialiased: bool = False,
         means_lr: float = 0.064,
         means_final: float = 0.01,
@@ -64,6 +72,8 @@ class Gaussians(nn.Module):
         if not 0 < means_final <= 1:
             expected = "above 0, up to 1"
             raise InputError(field="field.means_final", found=means_final, expected=expected)
+        check_primitive(primitive, antialiased, node="field")
+        self.primitive = primitive
         self.degree, self.degree_every, self.antialiased = degree, degree_every, antialiased
         self._rates = {
             "means": means_lr * extent,
@@ -152,9 +162,18 @@ class Gaussians(nn.Module):
         ]
 
     def splats(self) -> Splats:
-        """The Gaussians as arrays, in the world."""
-        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.tensors.items()}
+        """The Gaussians as arrays, in the world; surfels as thin ones."""
+        tensors = {name: tensor.detach().cpu() for name, tensor in self.tensors.items()}
+        if self.primitive == "surfels":
+            tensors["log_scales"] = flattened(tensors["log_scales"])
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         return Splats(**arrays, antialiased=self.antialiased)
+
+
+def flattened(log_scales: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    """The same with a third scale that makes a thin Gaussian of a surfel."""
+    thin = log_scales[:, :2].amin(dim=1, keepdim=True) + math.log(FLAT)
+    return torch.cat([log_scales[:, :2], thin], dim=1)
 
 
 def tensors_of(splats: Splats) -> dict[str, Tensor]:

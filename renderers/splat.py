@@ -75,6 +75,7 @@ class SplatRenderer(nn.Module):
             near=self.near,
             wants=wants,
             statistics=statistics,
+            primitive=field.primitive,
         )
 
     @torch.no_grad()
@@ -89,7 +90,7 @@ class SplatRenderer(nn.Module):
         """The whole picture of camera i, [h, w, ...].
 
         Opacity is 1 - the transmittance behind all; depth the mean distance along the ray of the
-        centres, weighed as colours are.
+        centres, of surfels of where the ray meets them, weighed as colours are.
 
         Args:
             background: sRGB behind everything; None for black.

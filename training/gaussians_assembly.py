@@ -27,6 +27,7 @@ from polyfield.training.seeds import scene_extent
 from polyfield.training.splatting import SplattingTask
 from polyfield.training.task import Task
 
+PRUNE_OPACITY = {"gaussians": 0.005, "surfels": 0.05}  # 3DGS's and 2DGS's
 Config = Mapping[str, Any]
 
 FIRST = 100_000  # Gaussians to begin with, at most, where the configuration leaves it open
@@ -64,7 +65,11 @@ def build_splatting(config: Config, scene: Scene) -> Task:
         required={"field": field},
     )
     strategy = make(
-        configuration_node(config, "densify"), kind=Strategy, trust=trust, field="densify"
+        configuration_node(config, "densify"),
+        kind=Strategy,
+        trust=trust,
+        field="densify",
+        offers={"prune_opacity": PRUNE_OPACITY[field.primitive]},
     )
     settings = {key: value for key, value in picture_settings(config).items() if key != "name"}
     task: Task = make(

@@ -1,6 +1,6 @@
-"""What a batch of rendered rays is held to. Every loss is a mean over rays, a scalar.
+"""What rendered rays and pictures are held to. Every loss is a mean, a scalar.
 
-Letters: r rays.
+Letters: r rays, h, w pixels.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.kernels.rasterize.records import PinholeView
+
 Scalar = Float[Tensor, ""]
+SOLID = 0.1  # opacity from which the depth of a pixel tells where a surface is
 
 
 def mse(rgb: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> Scalar:
@@ -47,3 +50,34 @@ def normal_error(normals: Float[Tensor, "r 3"], truth: Float[Tensor, "r 3"]) -> 
     """Mean of 1 - cosine between unit normals; rays whose truth is the zero vector do not count."""
     known = truth.square().sum(dim=-1) > 0
     return ((1 - (normals * truth).sum(dim=-1)) * known).sum() / known.sum().clamp(min=1)
+
+
+def normal_consistency(
+    normals: Float[Tensor, "3 h w"],
+    z_depth: Float[Tensor, "h w"],
+    opacity: Float[Tensor, "h w"],
+    view: PinholeView,
+) -> Scalar:
+    """Mean over pixels of the sum over i of w_i (1 - n_i . N), N the normal of the surface of the
+    depths, by central differences (2DGS, Huang et al. 2024, equation 14).
+
+    Pixels at the border, and those beside one of an opacity up to a tenth, do not count.
+
+    Args:
+        normals: sums of weight x unit normal, in the world, towards the camera.
+        z_depth: of the surface, world units: not a sum of weights.
+        opacity: the sum of weights.
+    """
+    x, y = z_depth.new_tensor(view.intrinsics[2:])
+    columns = (torch.arange(view.width).to(z_depth) + 0.5 - x) / view.intrinsics[0]
+    lines = (torch.arange(view.height).to(z_depth) + 0.5 - y) / view.intrinsics[1]
+    points = torch.stack([columns * z_depth, lines[:, None] * z_depth, z_depth])
+    across = points[:, 1:-1, 2:] - points[:, 1:-1, :-2]
+    down = points[:, 2:, 1:-1] - points[:, :-2, 1:-1]
+    surface = torch.nn.functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
+    turn = view.camera_from_world[:, :3].to(normals)
+    seen = torch.einsum("ij,jhw->ihw", turn, normals[:, 1:-1, 1:-1])
+    solid = opacity.detach() > SOLID
+    known = solid[1:-1, 2:] & solid[1:-1, :-2] & solid[2:, 1:-1] & solid[:-2, 1:-1]
+    error = opacity[1:-1, 1:-1] - (seen * surface).sum(dim=0)
+    return torch.where(known, error, 0.0).sum() / opacity.numel()

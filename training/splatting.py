@@ -6,6 +6,7 @@ Letters: h, w pixels, n Gaussians.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from polyfield.training.initial_gaussians import Seeding, checked, first_gaussia
 from polyfield.training.observation import Exposures
 from polyfield.training.photo_task import PhotoTask, check_known, check_weights
 from polyfield.training.progress import Display
-from polyfield.training.seeds import scene_extent
+from polyfield.training.seeds import as_disks, scene_extent
+from polyfield.training.surface_terms import surface_terms
 from polyfield.training.task import Metric, StepResult
 
 
@@ -43,6 +45,11 @@ class SplattingTask(PhotoTask):
         ssim: share of the loss that is 1 - SSIM; the rest is the absolute error.
         upsample: shares of the training at which photos double in size, the last time to their own.
         depth, normals: weights of depth maps and of normals, which the scene must have; 0 for off.
+        surfel_distortion: weight of the distortion of depths in a pixel, of surfels alone.
+        normal_consistency: weight of how normals differ from those of the depths; None for 0.05 of
+            surfels and 0 of Gaussians.
+        surfel_distortion_start, normal_consistency_start: shares of the training from which they
+            count.
         vary_background: whether images with alpha are laid on a random colour each step, so that
             nothing can pass for a white or black background; they are scored on the scene's.
         exposure: whether an affine map of colours is learned for each photo.
@@ -68,6 +75,10 @@ class SplattingTask(PhotoTask):
         upsample: Sequence[float] = (),
         depth: float = 0.0,
         normals: float = 0.0,
+        surfel_distortion: float = 0.0,
+        surfel_distortion_start: float = 0.1,
+        normal_consistency: float | None = None,
+        normal_consistency_start: float = 0.2333,
         vary_background: bool = True,
         exposure: bool = False,
         exposure_weight: float = 0.1,
@@ -87,6 +98,13 @@ class SplattingTask(PhotoTask):
             raise InputError(field="task.upsample", found=list(upsample), expected=expected)
         weights = {"depth": depth, "normals": normals, "exposure_weight": exposure_weight}
         check_weights(weights)
+        self.surface = surface_terms(
+            renderer.field.primitive,
+            surfel_distortion,
+            surfel_distortion_start,
+            normal_consistency,
+            normal_consistency_start,
+        )
         if scene.times is not None:
             raise InputError(
                 file=scene.path,
@@ -112,6 +130,7 @@ class SplattingTask(PhotoTask):
         self.splats = renderer
         strategy.begin(0, scene_extent(scene))
         self._statistics: ScreenStatistics | None = None
+        self._stages = self.surface.stages
         self._photos_state: dict[str, Any] | None = None  # of photos that are not needed yet
 
     @property
@@ -133,6 +152,8 @@ class SplattingTask(PhotoTask):
             scale=self.strategy.seed_scale,
             degree=self.field.degree,
         )
+        if self.field.primitive == "surfels":
+            values = as_disks(values, generator)
         self.field.place(values)
         self.strategy.begin(len(self.field), scene_extent(self.scene))
         if display is not None:
@@ -174,11 +195,13 @@ class SplattingTask(PhotoTask):
         photo = self.photos.sample(generator, factor)
         behind = self.training_background(generator)
         view, self._statistics = self.view(photo.index, factor), self.strategy.statistics()
-        drawn = self.splats.draw(view, behind, self._wants, self._statistics)
+        self._meet_later_terms(view)
+        drawn = self.splats.draw(view, behind, self._wants(progress), self._statistics)
         rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
         truth = laid_on(photo, behind)
         terms = {"color": photometric_loss(rgb, truth, self.ssim, photo.mask)}
         terms.update(self._other_losses(photo, drawn))
+        terms.update(self.surface.terms(drawn, view, progress))
         total = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["color"]
         pixels = view.width * view.height
         metrics: dict[str, Metric] = {
@@ -210,11 +233,21 @@ class SplattingTask(PhotoTask):
         self._size = (view.width, view.height)
         return view
 
-    @property
-    def _wants(self) -> list[str]:
+    def _meet_later_terms(self, view: PinholeView) -> None:
+        """Compile what terms will want that begin later, at the first loss: a step to warm up."""
+        stages, self._stages = self._stages, []
+        small = replace(view, width=4, height=4)
+        for progress in stages:
+            wants, statistics = self._wants(progress), self.strategy.statistics()
+            drawn = self.splats.draw(small, None, wants, statistics)
+            later = self.surface.terms(drawn, small, progress)
+            torch.autograd.grad(sum(later.values(), drawn.rgb.sum()), self.field.means)
+
+    def _wants(self, progress: float) -> list[str]:
         """What is drawn beside colours."""
         needed = {"z_depth": self.weights["depth"], "normals": self.weights["normals"]}
-        return [name for name, weight in needed.items() if weight]
+        held = {name for name, weight in needed.items() if weight}
+        return sorted(held | self.surface.wants(progress))
 
     def training_background(self, generator: torch.Generator) -> Float[Tensor, "3"] | None:
         """sRGB behind the next picture; None for nothing."""
@@ -226,13 +259,15 @@ class SplattingTask(PhotoTask):
         """Weighted terms beside colour."""
         terms = {}
         inside = torch.tensor(True) if photo.mask is None else photo.mask != 0
-        if drawn.z_depth is not None:
+        if self.weights["depth"]:
+            assert drawn.z_depth is not None
             assert photo.z_depth is not None, "checked where the photos are made"
             found = drawn.z_depth / drawn.opacity.clamp(min=1e-10)
             known = (photo.z_depth * inside).flatten()
             error = losses.depth_error(found.flatten(), drawn.opacity.flatten(), known)
             terms["depth"] = self.weights["depth"] * error
-        if drawn.normals is not None:
+        if self.weights["normals"]:
+            assert drawn.normals is not None
             assert photo.normals is not None, "checked where the photos are made"
             hit = (drawn.opacity > SURFACE) & inside
             found = torch.nn.functional.normalize(drawn.normals[:, hit].T, dim=1)

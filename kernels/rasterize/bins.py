@@ -32,19 +32,40 @@ SLACK = 1e-3  # pixels, more than rounding takes
 
 
 @leaf
-def _shape_of(rows, rank):  # type: ignore[no-untyped-def]
-    """An ellipse: dx of its lowest point (-that of its highest), half its width and height, and of
-    its middle line and of its rows: slope, k / C and curvature."""
-    one = rows.dtype.type(1)
-    a, b, c = rows[rank, A], rows[rank, B], rows[rank, C]
-    reach = max(rows[rank, LOG2_OPACITY] - rows.dtype.type(LOG2_LEAST), 0 * one)
+def ellipse_of(a, half_b, c, reach, one):  # type: ignore[no-untyped-def]
+    """Of a dx^2 + b dx dy + c dy^2 <= reach: least and greatest dy; dx of the lowest point (-that
+    of the highest), half the width; slope of the middle line, k / C, curvature of the rows.
+
+    Args:
+        one: 1, in the precision of the others.
+    """
     over_a, over_c = one / a, one / c
-    slope = rows.dtype.type(-0.5) * b * over_c
-    tilt = rows.dtype.type(-0.5) * b * over_a
+    slope, tilt = -half_b * over_c, -half_b * over_a
     flat = one - slope * tilt  # 1 - B^2 / 4AC
     across, along = reach * over_a / flat, reach * over_c / flat
     height = math.sqrt(along)
-    return tilt * height, math.sqrt(across), height, slope, reach * over_c, a * over_c * flat
+    bend = a * over_c * flat
+    return -height, height, tilt * height, math.sqrt(across), slope, reach * over_c, bend
+
+
+@leaf
+def outline_of(rows, rank):  # type: ignore[no-untyped-def]
+    """What is drawn of a Gaussian, relative to its centre: least and greatest dy, and the rest."""
+    number = rows.dtype.type
+    reach = max(rows[rank, LOG2_OPACITY] - number(LOG2_LEAST), number(0))
+    half_b = number(0.5) * rows[rank, B]
+    return ellipse_of(rows[rank, A], half_b, rows[rank, C], reach, number(1))
+
+
+@leaf
+def rows_between(outline, left, right):  # type: ignore[no-untyped-def]
+    """Least and greatest dy of an outline where left <= dx <= right."""
+    _, _, tilt, half, slope, reach, curve = outline
+    near, far = max(left, -half), min(right, half)
+    low_x, high_x = min(max(-tilt, near), far), min(max(tilt, near), far)
+    low = slope * low_x - math.sqrt(max(reach - curve * low_x * low_x, reach - reach))
+    high = slope * high_x + math.sqrt(max(reach - curve * high_x * high_x, reach - reach))
+    return low, high
 
 
 def find_pairs(  # type: ignore[no-untyped-def]
@@ -82,15 +103,12 @@ def find_pairs(  # type: ignore[no-untyped-def]
             i = order[rank]
             x, y = rows[rank, X], rows[rank, Y]
             leftmost, rightmost = tiles[i, 0], tiles[i, 1]
-            tilt, half, tall, slope, reach, curve = _shape_of(rows, rank)
-            low, high = -tall, tall
+            outline = outline_of(rows, rank)
+            low, high = outline[0], outline[1]
             for column in range(leftmost, rightmost + 1):
                 if leftmost != rightmost:  # what lies between two columns of pixels
                     left = number(column * TILE) - x
-                    near, far = max(left, -half), min(left + number(TILE), half)
-                    low_x, high_x = min(max(-tilt, near), far), min(max(tilt, near), far)
-                    low = slope * low_x - math.sqrt(max(reach - curve * low_x * low_x, zero))
-                    high = slope * high_x + math.sqrt(max(reach - curve * high_x * high_x, zero))
+                    low, high = rows_between(outline, left, left + number(TILE))
                 top = rounded_up(max(y + low - (half_pixel + slack), zero))
                 below = y + high - (half_pixel - slack)
                 bottom = int(min(below, lowest)) if below >= zero else -1

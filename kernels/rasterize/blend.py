@@ -42,9 +42,10 @@ from polyfield.kernels.vectors import (
     store,
 )
 
-DEPTH, NORMALS = False, False  # what is composited beside colour: known in compiling
+# What is composited beside colour: known in compiling.
+DEPTH, NORMALS, DISTORTION = False, False, False
 PLANE = TILE * TILE
-PLANES = 9  # transmittance, red, green, blue, z, normal, median z
+PLANES = 11  # transmittance, red, green, blue, z, normal, median z, 1 / z, distortion
 CHECK = 16  # Gaussians between two looks at whether a tile is done
 
 
@@ -71,13 +72,13 @@ def is_done(local):  # type: ignore[no-untyped-def]
 
 
 @leaf
-def blend_tile(rows, ranks, spans, first, last, x0, y0, local):  # type: ignore[no-untyped-def]
+def blend_tile(rows, ranks, spans, first, last, x0, y0, near, local):  # type: ignore[no-untyped-def]
     """Composite pairs first to last into a tile's planes; where it was done, and rows that took.
 
     Args:
         rows: [m,16] see `screen`; ranks, spans: [q] see `bins`.
-        x0, y0: of the tile's first pixel.
-        local: [9 x 256] as `begin_tile` leaves it.
+        x0, y0: of the tile's first pixel; near: of the camera, unused here.
+        local: [11 x 256] as `begin_tile` leaves it.
     """
     number = local.dtype.type
     zero, most = filled(number(0)), filled(number(MOST_ALPHA))
@@ -138,15 +139,16 @@ def shares(work, bounds):  # type: ignore[no-untyped-def]
 
 
 def blend(  # type: ignore[no-untyped-def]
-    rows, ranks, spans, starts, found_work, background, rgb, opacity, depth, median, normals,
-    reached, work,
+    rows, ranks, spans, starts, found_work, near, background, rgb, opacity, depth, median, normals,
+    disparity, distortion, reached, work,
 ):  # fmt: skip
     """A template: the picture.
 
     Args:
         starts: [tiles + 1]; found_work: [p, tiles] rows of pairs, see `bins`.
-        background: [3].
-        rgb: [3,h,w], opacity: [h,w], and where wanted depth, median: [h,w], normals: [3,h,w].
+        near: least z of what is drawn; background: [3].
+        rgb: [3,h,w], opacity: [h,w], and where wanted depth, median: [h,w], normals: [3,h,w],
+            disparity, distortion: [h,w] sums of weight / z and of pairs, see `records`.
         reached: [tiles] int64 is overwritten with where each tile's pairs ended.
         work: [tiles] int64 with rows of pairs up to there.
     """
@@ -164,9 +166,10 @@ def blend(  # type: ignore[no-untyped-def]
         for tile in range(bounds[part], bounds[part + 1]):
             x0, y0 = tile % columns * TILE, tile // columns * TILE
             inside, lines = min(width - x0, TILE), min(height - y0, TILE)
-            begin_tile(local, PLANES if DEPTH or NORMALS else 4, inside, lines)
+            planes = PLANES if DISTORTION else PLANES - 2 if DEPTH or NORMALS else 4
+            begin_tile(local, planes, inside, lines)
             reached[tile], work[tile] = blend_tile(
-                rows, ranks, spans, starts[tile], starts[tile + 1], x0, y0, local
+                rows, ranks, spans, starts[tile], starts[tile + 1], x0, y0, near, local
             )
             for line in range(lines):
                 for column in range(inside):
@@ -183,3 +186,6 @@ def blend(  # type: ignore[no-untyped-def]
                         normals[0, y, x] = local[at + 5 * PLANE]
                         normals[1, y, x] = local[at + 6 * PLANE]
                         normals[2, y, x] = local[at + 7 * PLANE]
+                    if DISTORTION:
+                        disparity[y, x] = local[at + 9 * PLANE]
+                        distortion[y, x] = local[at + 10 * PLANE]

@@ -49,22 +49,25 @@ from polyfield.kernels.vectors import (
     totals,
 )
 
-DEPTH, NORMALS, ABSOLUTE = False, False, False  # known in compiling
+DEPTH, NORMALS, DISTORTION, ABSOLUTE = False, False, False, False  # known in compiling
 PLANE = TILE * TILE
 # Planes: transmittance, what is still to come, gradients of rgb, z, normal and median z.
 LIGHT, REST, OF_RED, OF_DEPTH, OF_NORMAL, OF_MEDIAN = 0, 1, 2, 5, 6, 9
-PLANES = 10
+# And where it is asked for, twice the gradient of distortion, sums of weight / z before a Gaussian
+# and of all, and the opacity of all.
+OF_DISTORTION, DISPARITY, ALL_DISPARITY, ALL_OPACITY = 10, 11, 12, 13
+PLANES = 14
 # Columns of sums: v, v dx, v dx^2, v dy, v dx dy, v dy^2, colour, z, normal, |gradient of x, of y|.
 SUM_COLOR, SUM_DEPTH, SUM_NORMAL, SUM_ABSOLUTE = 6, 9, 10, 13
 
 
 @leaf
-def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, local, sums, sums_at):  # type: ignore[no-untyped-def]
+def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, near, local, sums, sums_at):  # type: ignore[no-untyped-def]
     """Add the sums of pairs first to last in a tile to their Gaussians' rows of sums.
 
     Args:
-        rows, ranks, spans, x0, y0: as in `blend`.
-        local: [10 x 256] transmittance as it begins, what is to come, gradients.
+        rows, ranks, spans, x0, y0, near: as in `blend`.
+        local: [14 x 256] transmittance as it begins, what is to come, gradients.
         sums: flat; sums_at: where this part's [m,16] begin in it.
     """
     number = local.dtype.type
@@ -148,10 +151,10 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, local, sums, su
 @block
 def fill_tile(  # type: ignore[no-untyped-def]
     x0, y0, inside, lines, background, rgb, opacity, of_rgb, of_opacity, of_depth, of_median,
-    of_normals, depth, normals, local,
+    of_normals, of_distortion, depth, normals, disparity, distortion, local,
 ):  # fmt: skip
     """The planes of a tile as its first Gaussian finds them; nothing beyond the picture."""
-    local[:] = 0
+    local[: (PLANES if DISTORTION else OF_DISTORTION) * PLANE] = 0
     for line in range(lines):
         for column in range(inside):
             at, x, y = line * TILE + column, x0 + column, y0 + line
@@ -169,22 +172,28 @@ def fill_tile(  # type: ignore[no-untyped-def]
                 for axis in range(3):
                     local[at + (OF_NORMAL + axis) * PLANE] = of_normals[axis, y, x]
                     rest += normals[axis, y, x] * of_normals[axis, y, x]
+            if DISTORTION:  # of second degree in weights
+                gradient = 2 * of_distortion[y, x]
+                local[at + OF_DISTORTION * PLANE] = gradient
+                local[at + ALL_DISPARITY * PLANE] = disparity[y, x]
+                local[at + ALL_OPACITY * PLANE] = opacity[y, x]
+                rest += distortion[y, x] * gradient
             local[at + REST * PLANE] = rest
 
 
 def blend_backward(  # type: ignore[no-untyped-def]
-    rows, ranks, spans, starts, reached, work, background, rgb, opacity, depth, normals,
-    of_rgb, of_opacity, of_depth, of_median, of_normals, sums,
+    rows, ranks, spans, starts, reached, work, near, background, rgb, opacity, depth, normals,
+    disparity, distortion, of_rgb, of_opacity, of_depth, of_median, of_normals, of_distortion, sums,
 ):  # fmt: skip
     """A template: sums for the gradients of all rows, a set of them for each part.
 
     Args:
-        rows, ranks, spans, starts, reached, work, background, rgb, opacity, depth, normals: of
-            `blend`; the picture as it came out.
+        rows, ranks, spans, starts, reached, work, near, background, rgb, opacity, depth, normals,
+            disparity, distortion: of `blend`; the picture as it came out.
         of_*: gradients of the picture.
-        sums: [p,m,16] zeros.
+        sums: [p,m,16], or a multiple of 16, zeros.
     """
-    parts, m = sums.shape[0], sums.shape[1]
+    parts, m, wide = sums.shape
     count = work.shape[0]
     height, width = opacity.shape
     columns = (width + TILE - 1) // TILE
@@ -200,11 +209,11 @@ def blend_backward(  # type: ignore[no-untyped-def]
             inside, lines = min(width - x0, TILE), min(height - y0, TILE)
             fill_tile(
                 x0, y0, inside, lines, background, rgb, opacity, of_rgb, of_opacity, of_depth,
-                of_median, of_normals, depth, normals, local,
+                of_median, of_normals, of_distortion, depth, normals, disparity, distortion, local,
             )  # fmt: skip
             blend_tile_backward(
-                rows, ranks, spans, starts[tile], reached[tile], x0, y0, local, flat,
-                part * m * ROW,
+                rows, ranks, spans, starts[tile], reached[tile], x0, y0, near, local,
+                flat, part * m * wide,
             )  # fmt: skip
 
 

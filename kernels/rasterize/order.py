@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from polyfield.kernels.blocks import block
-from polyfield.kernels.rasterize.screen import Z
+from polyfield.kernels.rasterize.screen import COLUMNS, Z
 
 DIGIT = 11  # bits
 
@@ -81,7 +81,7 @@ def order_by_depth(  # type: ignore[no-untyped-def]
     for j in prange(m):
         i = order[j]
         rank_of[i] = j
-        for column in range(13):
+        for column in range(COLUMNS):
             sorted_rows[j, column] = rows[i, column]
         first_pair[j + 1] = (tiles[i, 1] - tiles[i, 0] + 1) * (tiles[i, 3] - tiles[i, 2] + 1)
     first_pair[0] = 0

@@ -59,8 +59,8 @@ from polyfield.kernels.vectors import (
 
 # Planes: what is read, the columns of `screen`, then what says where a Gaussian lies.
 MEAN, QUAT, SCALE, LOGIT, OUT = 0, 3, 7, 10, 11
-RADIUS, LEFT, RIGHT, TOP, BOTTOM, BASIS = 24, 25, 26, 27, 28, 29
-PLANES = 44
+RADIUS, LEFT, RIGHT, TOP, BOTTOM, BASIS = 27, 28, 29, 30, 31, 32
+PLANES = 47
 
 
 @leaf
@@ -74,6 +74,30 @@ def read_planes(numbers, means, quats, log_scales, opacity_logits, local):  # ty
         for part in range(4):
             local[(QUAT + part) * LANES + lane] = quats[i, part]
         local[LOGIT * LANES + lane] = opacity_logits[i]
+
+
+@leaf
+def in_picture(camera, left, right, top, bottom):  # type: ignore[no-untyped-def]
+    """Which boxes, in pixels, hold the centre of one."""
+    inside = (right >= 0.5) & (left <= camera[WIDTH] - 0.5)
+    return inside & (bottom >= 0.5) & (top <= camera[HEIGHT] - 0.5)
+
+
+@leaf
+def store_box(camera, left, right, top, bottom, local):  # type: ignore[no-untyped-def]
+    """Fill the planes of boxes with the pixels that they end at."""
+    store(local, LEFT * LANES, greater(left - 0.5, 0))
+    store(local, RIGHT * LANES, lesser(right, camera[WIDTH]) - 0.5)
+    store(local, TOP * LANES, greater(top - 0.5, 0))
+    store(local, BOTTOM * LANES, lesser(bottom, camera[HEIGHT]) - 0.5)
+
+
+@leaf
+def store_normal(nx, ny, nz, away, local):  # type: ignore[no-untyped-def]
+    """Fill the planes of normals, reversed where they look away."""
+    store(local, (OUT + NORMAL) * LANES, select(away, -1 * nx, nx))
+    store(local, (OUT + NORMAL + 1) * LANES, select(away, -1 * ny, ny))
+    store(local, (OUT + NORMAL + 2) * LANES, select(away, -1 * nz, nz))
 
 
 @leaf
@@ -117,14 +141,10 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     half_x, half_y = root(greater(reach * c00, 0)), root(greater(reach * c11, 0))
     px, py = x * camera[FX] + camera[CX], y * camera[FY] + camera[CY]
     left, right, top, bottom = px - half_x, px + half_x, py - half_y, py + half_y
-    sane = sane & (right >= 0.5) & (left <= camera[WIDTH] - 0.5)
-    sane = sane & (bottom >= 0.5) & (top <= camera[HEIGHT] - 0.5)
+    sane = sane & in_picture(camera, left, right, top, bottom)
     radius = root(greater(reach * largest, 0))
     store(local, RADIUS * LANES, select(sane, radius, 0))
-    store(local, LEFT * LANES, greater(left - 0.5, 0))
-    store(local, RIGHT * LANES, lesser(right, camera[WIDTH]) - 0.5)
-    store(local, TOP * LANES, greater(top - 0.5, 0))
-    store(local, BOTTOM * LANES, lesser(bottom, camera[HEIGHT]) - 0.5)
+    store_box(camera, left, right, top, bottom, local)
     scale = 0.5 * LOG2_E / determinant
     store(local, (OUT + X) * LANES, px)
     store(local, (OUT + Y) * LANES, py)
@@ -136,10 +156,7 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     dx, dy, dz, _ = from_camera(camera, mx, my, mz)
     nx, ny = shortest(s0, s1, s2, r00, r01, r02), shortest(s0, s1, s2, r10, r11, r12)
     nz = shortest(s0, s1, s2, r20, r21, r22)
-    away = dot(nx, ny, nz, dx, dy, dz) > 0
-    store(local, (OUT + NORMAL) * LANES, select(away, -1 * nx, nx))
-    store(local, (OUT + NORMAL + 1) * LANES, select(away, -1 * ny, ny))
-    store(local, (OUT + NORMAL + 2) * LANES, select(away, -1 * nz, nz))
+    store_normal(nx, ny, nz, dot(nx, ny, nz, dx, dy, dz) > 0, local)
     harmonics_at(dx, dy, dz, degree, local, BASIS * LANES)
 
 

@@ -18,13 +18,27 @@ from polyfield.kernels.rasterize.blend_backward import (
     SUM_DEPTH,
     SUM_NORMAL,
 )
-from polyfield.kernels.rasterize.harmonics import SH0, harmonics_at, harmonics_gradient
+from polyfield.kernels.rasterize.camera_backward import (
+    BASIS,
+    OF_LOGIT,
+    OF_MEAN,
+    OF_QUAT,
+    OF_SCALE,
+    ON_SCREEN,
+    POSE,
+    SUMS,
+    WEIGHTS,
+    add_to,
+    plane,
+    store_of_mean,
+    store_of_quaternion,
+)
+from polyfield.kernels.rasterize.harmonics import SH0
 from polyfield.kernels.rasterize.project import LOGIT, MEAN, QUAT, SCALE, read_planes
 from polyfield.kernels.rasterize.screen import (
     FX,
     FY,
     RED,
-    ROW,
     dot,
     exponential_of,
     from_camera,
@@ -39,62 +53,25 @@ from polyfield.kernels.vectors import (
     filled,
     greater,
     lesser,
-    load,
     root,
     select,
     store,
 )
 
 NORMALS = False  # known in compiling
-# Planes behind the 11 of `project`: sums, then values of harmonics, weights of their gradient.
-SUMS, BASIS, WEIGHTS = 11, 27, 42
-OF_MEAN, OF_QUAT, OF_SCALE, OF_LOGIT = 57, 60, 64, 67
-ON_SCREEN = 68  # gradients of the centre in the picture
-POSE = 70  # of the rotation row by row, the translation and the camera's position
-PLANES = 85
-
-
-@leaf
-def _plane(local, k):  # type: ignore[no-untyped-def]
-    return load(local, k * LANES)
-
-
-@leaf
-def _add_to(local, k, value):  # type: ignore[no-untyped-def]
-    store(local, k * LANES, load(local, k * LANES) + value)
-
-
-@leaf
-def _of_quaternion(w, x, y, z, inverse, d00, d01, d02, d10, d11, d12, d20, d21, d22):  # type: ignore[no-untyped-def]
-    """Gradient of a quaternion that is normalised, from that of its rotation.
-
-    Args:
-        w, x, y, z: normalised; inverse: one over the length it had.
-    """
-    gw = 2 * (x * (d21 - d12) + y * (d02 - d20) + z * (d10 - d01))
-    gx = 2 * (y * (d01 + d10) + z * (d02 + d20) + w * (d21 - d12) - 2 * x * (d11 + d22))
-    gy = 2 * (x * (d01 + d10) + z * (d12 + d21) + w * (d02 - d20) - 2 * y * (d00 + d22))
-    gz = 2 * (x * (d02 + d20) + y * (d12 + d21) + w * (d10 - d01) - 2 * z * (d00 + d11))
-    along = w * gw + x * gx + y * gy + z * gz
-    return (
-        inverse * (gw - w * along),
-        inverse * (gx - x * along),
-        inverse * (gy - y * along),
-        inverse * (gz - z * along),
-    )
 
 
 @leaf
 def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type: ignore[no-untyped-def]
     """Fill the planes from `OF_MEAN` to `ON_SCREEN`, and add to those of the pose if asked to."""
-    mx, my, mz = _plane(local, MEAN), _plane(local, MEAN + 1), _plane(local, MEAN + 2)
-    qw, qx = _plane(local, QUAT), _plane(local, QUAT + 1)
-    qy, qz = _plane(local, QUAT + 2), _plane(local, QUAT + 3)
+    mx, my, mz = plane(local, MEAN), plane(local, MEAN + 1), plane(local, MEAN + 2)
+    qw, qx = plane(local, QUAT), plane(local, QUAT + 1)
+    qy, qz = plane(local, QUAT + 2), plane(local, QUAT + 3)
     unit = 1 / root(qw * qw + qx * qx + qy * qy + qz * qz)
     qw, qx, qy, qz = qw * unit, qx * unit, qy * unit, qz * unit
     r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_of(qw, qx, qy, qz)
-    s0, s1 = exponential_of(_plane(local, SCALE)), exponential_of(_plane(local, SCALE + 1))
-    s2 = exponential_of(_plane(local, SCALE + 2))
+    s0, s1 = exponential_of(plane(local, SCALE)), exponential_of(plane(local, SCALE + 1))
+    s2 = exponential_of(plane(local, SCALE + 2))
     x, y, z = in_camera(camera, mx, my, mz)
     least_x, most_x, least_y, most_y = slope_bounds(camera)
     over_z = 1 / z
@@ -109,8 +86,8 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     c00, c11 = p00 + blur, p11 + blur
     over = 1 / (c00 * c11 - c01 * c01)
     a, b, c = c11 * over, -1 * c01 * over, c00 * over
-    total, v_x, v_xx = _plane(local, SUMS), _plane(local, SUMS + 1), _plane(local, SUMS + 2)
-    v_y, v_xy, v_yy = _plane(local, SUMS + 3), _plane(local, SUMS + 4), _plane(local, SUMS + 5)
+    total, v_x, v_xx = plane(local, SUMS), plane(local, SUMS + 1), plane(local, SUMS + 2)
+    v_y, v_xy, v_yy = plane(local, SUMS + 3), plane(local, SUMS + 4), plane(local, SUMS + 5)
     # d/d position in the picture, d/d covariance in the picture, d/d opacity's logit.
     of_px, of_py = a * v_x + b * v_y, b * v_x + c * v_y
     h00 = 0.5 * (a * a * v_xx + 2 * a * b * v_xy + b * b * v_yy)
@@ -122,7 +99,7 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
         h00 = h00 + 0.5 * total * (p11 * inverse - c11 * over)
         h11 = h11 + 0.5 * total * (p00 * inverse - c00 * over)
         h01 = h01 + 0.5 * total * c01 * (over - inverse)
-    store(local, OF_LOGIT * LANES, total / (1 + exponential_of(_plane(local, LOGIT))))
+    store(local, OF_LOGIT * LANES, total / (1 + exponential_of(plane(local, LOGIT))))
     # d/d rows u, v in units of the axes; scales, rotation, t.
     du0, dv0 = 2 * (h00 * u0 + h01 * v0), 2 * (h01 * u0 + h11 * v0)
     du1, dv1 = 2 * (h00 * u1 + h01 * v1), 2 * (h01 * u1 + h11 * v1)
@@ -134,30 +111,24 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     d00, d01, d02 = t0 * du0 + t3 * dv0, t0 * du1 + t3 * dv1, t0 * du2 + t3 * dv2
     d10, d11, d12 = t1 * du0 + t4 * dv0, t1 * du1 + t4 * dv1, t1 * du2 + t4 * dv2
     d20, d21, d22 = t2 * du0 + t5 * dv0, t2 * du1 + t5 * dv1, t2 * du2 + t5 * dv2
-    dx, dy, dz, nearness = from_camera(camera, mx, my, mz)
     if NORMALS:
+        dx, dy, dz, _ = from_camera(camera, mx, my, mz)
         nx, ny = shortest(s0, s1, s2, r00, r01, r02), shortest(s0, s1, s2, r10, r11, r12)
         nz = shortest(s0, s1, s2, r20, r21, r22)
         away = dot(nx, ny, nz, dx, dy, dz) > 0
         one, none = filled(local.dtype.type(1)), filled(local.dtype.type(0))
         side = select(away, -1 * one, one)
         gx, gy = (
-            side * _plane(local, SUMS + SUM_NORMAL),
-            side * _plane(local, SUMS + SUM_NORMAL + 1),
+            side * plane(local, SUMS + SUM_NORMAL),
+            side * plane(local, SUMS + SUM_NORMAL + 1),
         )
-        gz = side * _plane(local, SUMS + SUM_NORMAL + 2)
+        gz = side * plane(local, SUMS + SUM_NORMAL + 2)
         on0, on1 = shortest(s0, s1, s2, one, none, none), shortest(s0, s1, s2, none, one, none)
         on2 = shortest(s0, s1, s2, none, none, one)
         d00, d01, d02 = d00 + on0 * gx, d01 + on1 * gx, d02 + on2 * gx
         d10, d11, d12 = d10 + on0 * gy, d11 + on1 * gy, d12 + on2 * gy
         d20, d21, d22 = d20 + on0 * gz, d21 + on1 * gz, d22 + on2 * gz
-    gw, gx, gy, gz = _of_quaternion(
-        qw, qx, qy, qz, unit, d00, d01, d02, d10, d11, d12, d20, d21, d22
-    )
-    store(local, OF_QUAT * LANES, gw)
-    store(local, (OF_QUAT + 1) * LANES, gx)
-    store(local, (OF_QUAT + 2) * LANES, gy)
-    store(local, (OF_QUAT + 3) * LANES, gz)
+    store_of_quaternion((qw, qx, qy, qz), unit, d00, d01, d02, d10, d11, d12, d20, d21, d22, local)
     e0, e3 = dot(r00, r01, r02, du0, du1, du2), dot(r00, r01, r02, dv0, dv1, dv2)
     e1, e4 = dot(r10, r11, r12, du0, du1, du2), dot(r10, r11, r12, dv0, dv1, dv2)
     e2, e5 = dot(r20, r21, r22, du0, du1, du2), dot(r20, r21, r22, dv0, dv1, dv2)
@@ -171,38 +142,21 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     of_sy = of_py * camera[FY] - select((sy >= least_y) & (sy <= most_y), ky * along_y, 0)
     of_over_z = of_kx * camera[FX] + of_ky * camera[FY] + of_sx * x + of_sy * y
     of_x, of_y = of_sx * over_z, of_sy * over_z
-    of_z = _plane(local, SUMS + SUM_DEPTH) - of_over_z * over_z * over_z
-    # Where it is seen from: the colour's direction.
-    g0, g1, g2 = harmonics_gradient(dx, dy, dz, degree, local, WEIGHTS * LANES)
-    harmonics_at(dx, dy, dz, degree, local, BASIS * LANES)
-    radial = dot(g0, g1, g2, dx, dy, dz)
-    g0, g1, g2 = (
-        nearness * (g0 - radial * dx),
-        nearness * (g1 - radial * dy),
-        nearness * (g2 - radial * dz),
-    )
-    store(local, OF_MEAN * LANES, of_x * camera[0] + of_y * camera[3] + of_z * camera[6] + g0)
-    store(local, (OF_MEAN + 1) * LANES, of_x * camera[1] + of_y * camera[4] + of_z * camera[7] + g1)
-    store(local, (OF_MEAN + 2) * LANES, of_x * camera[2] + of_y * camera[5] + of_z * camera[8] + g2)
+    of_z = plane(local, SUMS + SUM_DEPTH) - of_over_z * over_z * over_z
+    store_of_mean(camera, degree, (mx, my, mz), (of_x, of_y, of_z), pose, local)
     store(local, ON_SCREEN * LANES, of_px)
     store(local, (ON_SCREEN + 1) * LANES, of_py)
     if pose:
         back_x, back_y = kx * tx, ky * ty
-        _add_to(local, POSE, kx * e0 + of_x * mx)
-        _add_to(local, POSE + 1, kx * e1 + of_x * my)
-        _add_to(local, POSE + 2, kx * e2 + of_x * mz)
-        _add_to(local, POSE + 3, ky * e3 + of_y * mx)
-        _add_to(local, POSE + 4, ky * e4 + of_y * my)
-        _add_to(local, POSE + 5, ky * e5 + of_y * mz)
-        _add_to(local, POSE + 6, of_z * mx - back_x * e0 - back_y * e3)
-        _add_to(local, POSE + 7, of_z * my - back_x * e1 - back_y * e4)
-        _add_to(local, POSE + 8, of_z * mz - back_x * e2 - back_y * e5)
-        _add_to(local, POSE + 9, of_x)
-        _add_to(local, POSE + 10, of_y)
-        _add_to(local, POSE + 11, of_z)
-        _add_to(local, POSE + 12, -1 * g0)
-        _add_to(local, POSE + 13, -1 * g1)
-        _add_to(local, POSE + 14, -1 * g2)
+        add_to(local, POSE, kx * e0)
+        add_to(local, POSE + 1, kx * e1)
+        add_to(local, POSE + 2, kx * e2)
+        add_to(local, POSE + 3, ky * e3)
+        add_to(local, POSE + 4, ky * e4)
+        add_to(local, POSE + 5, ky * e5)
+        add_to(local, POSE + 6, -1 * (back_x * e0 + back_y * e3))
+        add_to(local, POSE + 7, -1 * (back_x * e1 + back_y * e4))
+        add_to(local, POSE + 8, -1 * (back_x * e2 + back_y * e5))
 
 
 def project_backward(  # type: ignore[no-untyped-def]
@@ -214,7 +168,7 @@ def project_backward(  # type: ignore[no-untyped-def]
 
     Args:
         visible, rank_of: of `order_by_depth`, so that parameters are met in their order.
-        rows: [m,16]; sums: [p,m,16] of `blend_backward`.
+        rows: [m,16]; sums: [p,m,16], or more columns, of `blend_backward`.
         pose: whether the camera's gradient is wanted.
         of_*: the gradients to add to, shaped like the parameters.
         on_screen, magnitudes: [n,2] are overwritten for those seen, pixels; or [0,2].
@@ -223,7 +177,10 @@ def project_backward(  # type: ignore[no-untyped-def]
     m, parts = visible.shape[0], of_pose.shape[0]
     more, layers = (degree + 1) ** 2 - 1, sums.shape[0]
     for part in prange(parts):
-        local, numbers = np.zeros(PLANES * LANES, rows.dtype), np.empty(LANES, np.int64)
+        local, numbers = (
+            np.zeros((SUMS + sums.shape[2]) * LANES, rows.dtype),
+            np.empty(LANES, np.int64),
+        )
         first, last = m * part // parts, m * (part + 1) // parts
         for base in range(first, last, LANES):
             for lane in range(LANES):
@@ -232,7 +189,7 @@ def project_backward(  # type: ignore[no-untyped-def]
             for lane in range(LANES):
                 i, inside = numbers[lane], base + lane < last
                 rank = rank_of[i]
-                for column in range(ROW):
+                for column in range(sums.shape[2]):
                     total = rows.dtype.type(0)
                     if inside:
                         for layer in range(layers):

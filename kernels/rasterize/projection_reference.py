@@ -46,9 +46,17 @@ class Projected:
         """Squared distance, in standard deviations, at which alpha falls to the least drawn."""
         return (2 * (self.opacities / LEAST_ALPHA).log()).clamp(min=0)
 
-    def extents(self) -> Float[Tensor, "m 2"]:
-        """Half the sides of the boxes around what is drawn, pixels."""
-        return (self.reach[:, None] * self.covariances[:, ::2]).sqrt()
+    def boxes(self) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m 2"]]:
+        """Corners of the boxes around what is drawn, pixels."""
+        extents = (self.reach[:, None] * self.covariances[:, ::2]).sqrt()
+        return self.centers - extents, self.centers + extents
+
+    def seen(self, part: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Alpha [p,g] and z [g] of some at offsets [p,g,2] from their centres."""
+        dx, dy = offsets.unbind(dim=2)
+        a, b, c = self.conics[part].unbind(dim=1)
+        power = -0.5 * (a * dx * dx + c * dy * dy) - b * dx * dy
+        return self.opacities[part] * power.exp(), self.z[part]
 
     def radii(self) -> Float[Tensor, " m"]:
         """The longer half-axes of what is drawn, pixels."""

@@ -1,43 +1,30 @@
 """The public rasteriser: one signature, a twin for each device.
 
-Letters: n Gaussians, m of them seen, k harmonics beyond the first, q pairs of a Gaussian and a
-tile, p parts of the work, one a thread, h, w pixels.
+Letters: n Gaussians or surfels, k harmonics beyond the first, h, w pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from jaxtyping import Float
-from numba import get_num_threads
 from torch import Tensor
 
-from polyfield.errors import InputError
-from polyfield.kernels.blocks import specialise, variant
 from polyfield.kernels.choice import plain
-from polyfield.kernels.gradients import direct_gradient
-from polyfield.kernels.launch import launch
-from polyfield.kernels.rasterize import bins, blend, blend_backward, order, project
-from polyfield.kernels.rasterize import project_backward as onto_parameters
-from polyfield.kernels.rasterize.projection_reference import degree_of
-from polyfield.kernels.rasterize.records import (
-    BLUR,
-    NEAR,
-    PinholeView,
-    Rasterized,
-    ScreenStatistics,
+from polyfield.kernels.rasterize.arguments import (
+    SURFEL_WANTS,
+    WANTS,
+    check_primitive,
+    check_size,
+    checked_degree,
 )
-from polyfield.kernels.rasterize.reference import WANTS, rasterize_reference
-from polyfield.kernels.rasterize.screen import LOG2_E, ROW, TILE
-from polyfield.kernels.workspace import Workspace
-
-SUMS_MOST = 1 << 28  # bytes of gradients of rows, all parts together, where there are many parts
-_workspace = Workspace()
-_WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
+from polyfield.kernels.rasterize.composite_reference import mean_z
+from polyfield.kernels.rasterize.operation import Rasterize, Settings
+from polyfield.kernels.rasterize.primitives import GAUSSIANS, SURFELS
+from polyfield.kernels.rasterize.records import NEAR, PinholeView, Rasterized, ScreenStatistics
+from polyfield.kernels.rasterize.reference import rasterize_reference
+from polyfield.kernels.rasterize.surfels_reference import rasterize_surfels_reference
 
 
 def rasterize(
@@ -55,48 +42,62 @@ def rasterize(
     near: float = NEAR,
     wants: Collection[str] = (),
     statistics: ScreenStatistics | None = None,
+    primitive: str = "gaussians",
 ) -> Rasterized:
-    """A picture of Gaussians, differentiable to all of them, to the pose and to the background.
+    """A picture of Gaussians or surfels, differentiable to all of them, to pose and background.
 
     Left out are those whose centre is not beyond `near`, whose opacity is below 1/255, whose
     quaternion is zero, or of whom anything is not finite.
 
     Args:
         means: centres, world; the others as `splats.Splats` has them.
+        log_scales: of surfels, the third is ignored.
         view: the camera; its pose may need a gradient.
         background: sRGB behind everything; None for black.
         degree: of the spherical harmonics that count; None for all there are.
-        antialiased: whether what the blur adds to a Gaussian's area is taken from its opacity.
-        near: least z of a centre, world units.
-        wants: some of "z_depth", "median" and "normals", which are not made otherwise.
+        antialiased: whether what the blur adds to a Gaussian's area is taken from its opacity; not
+            for surfels.
+        near: least z of a centre, and of where a ray meets a surfel, world units.
+        wants: some of "z_depth", "median", "normals" and, of surfels, "distortion", which are not
+            made otherwise.
         statistics: to be filled in.
+        primitive: "gaussians" (3D, Kerbl et al. 2023) or "surfels" (2D, Huang et al. 2024).
 
     Raises:
-        InputError: for a degree that there is not, something else wanted, or an empty picture.
+        InputError: for what there is not, something else wanted, or an empty picture.
     """
+    check_primitive(primitive, antialiased)
+    surfels = primitive == "surfels"
+    degree = checked_degree(sh_rest, degree, wants, SURFEL_WANTS if surfels else WANTS)
+    check_size(view)
+    parameters = (means, quats, log_scales, opacity_logits, sh_dc, sh_rest)
     if plain(means):
-        return rasterize_reference(
-            means, quats, log_scales, opacity_logits, sh_dc, sh_rest, view, background=background,
-            degree=degree, antialiased=antialiased, near=near, wants=wants, statistics=statistics,
-        )  # fmt: skip
-    most = degree_of(sh_rest.shape[1])
-    degree = most if degree is None else degree
-    if not 0 <= degree <= most:
-        raise InputError(field="degree", found=degree, expected=f"0 to {most}")
-    unknown = set(wants) - set(WANTS)
-    if unknown:
-        raise InputError(field="wants", found=min(unknown), expected=", ".join(WANTS))
-    if view.width < 1 or view.height < 1:
-        size = f"{view.width} x {view.height}"
-        raise InputError(field="size", found=size, expected="at least a pixel")
+        options: dict[str, Any] = {
+            "background": background,
+            "degree": degree,
+            "near": near,
+            "wants": wants,
+            "statistics": statistics,
+        }
+        if surfels:
+            return rasterize_surfels_reference(*parameters, view, **options)
+        return rasterize_reference(*parameters, view, antialiased=antialiased, **options)
+    distorted = "distortion" in wants
     settings = Settings(
-        (view.width, view.height), view.intrinsics, near, degree, antialiased,
-        "z_depth" in wants or "median" in wants, "normals" in wants, statistics,
-    )  # fmt: skip
+        size=(view.width, view.height),
+        intrinsics=view.intrinsics,
+        near=near,
+        degree=degree,
+        antialiased=antialiased,
+        depth=distorted or "z_depth" in wants or "median" in wants,
+        normals="normals" in wants,
+        distortion=distorted,
+        statistics=statistics,
+    )
     behind = means.new_zeros(3) if background is None else background
     pose = view.camera_from_world.to(means.dtype)
-    rgb, opacity, depth, median, normals, radii = _Rasterize.apply(
-        settings, means, quats, log_scales, opacity_logits, sh_dc, sh_rest, pose, behind
+    rgb, opacity, depth, median, normals, distortion, radii = Rasterize.apply(
+        SURFELS if surfels else GAUSSIANS, settings, *parameters, pose, behind
     )
     if statistics is not None:
         statistics.radii = radii
@@ -106,212 +107,6 @@ def rasterize(
         z_depth=depth if "z_depth" in wants else None,
         median_z_depth=median if "median" in wants else None,
         normals=normals if "normals" in wants else None,
+        distortion=distortion * mean_z(depth, opacity) if distorted else None,
         visible=radii > 0,
     )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is no tensor: see `rasterize`; `depth` and `normals` say what is composited."""
-
-    size: tuple[int, int]
-    intrinsics: tuple[float, float, float, float]
-    near: float
-    degree: int
-    antialiased: bool
-    depth: bool
-    normals: bool
-    statistics: ScreenStatistics | None
-
-    @property
-    def absolute(self) -> bool:
-        """Whether magnitudes of gradients in the picture are asked for."""
-        return self.statistics is not None and self.statistics.magnitudes
-
-
-@dataclass
-class Picture:
-    """What the forward pass leaves for the backward pass.
-
-    Attributes:
-        camera: [19] see `screen`.
-        visible: [m], rank_of: [n] see `order`; rows: [m,16] front to back; radii: [n].
-        ranks, spans, starts, reached, work: see `bins` and `blend`.
-        rgb: [3,h,w]; opacity, depth, median: [h,w]; normals: [3,h,w]; of no pixels where not
-            asked for.
-    """
-
-    camera: np.ndarray
-    visible: np.ndarray
-    rank_of: np.ndarray
-    rows: np.ndarray
-    radii: np.ndarray
-    ranks: np.ndarray
-    spans: np.ndarray
-    starts: np.ndarray
-    reached: np.ndarray
-    work: np.ndarray
-    rgb: np.ndarray
-    opacity: np.ndarray
-    depth: np.ndarray
-    median: np.ndarray
-    normals: np.ndarray
-
-
-def _flags(settings: Settings, absolute: bool | None = None) -> dict[str, bool]:
-    flags = {"DEPTH": settings.depth, "NORMALS": settings.normals}
-    return flags if absolute is None else {**flags, "ABSOLUTE": absolute}
-
-
-def _camera(settings: Settings, pose: np.ndarray) -> np.ndarray:
-    rest = (*settings.intrinsics, *settings.size, settings.near)
-    flat = [pose[:, :3].reshape(-1), pose[:, 3], np.array(rest, dtype=pose.dtype)]
-    return np.concatenate(flat).astype(pose.dtype)
-
-
-def _draw(settings: Settings, gaussians: list[np.ndarray], pose: Any, background: Any) -> Picture:
-    """The forward pass.
-
-    Args:
-        gaussians: the six parameters.
-        pose: [3,4]; background: [3].
-    """
-    dtype, n, parts = gaussians[0].dtype, len(gaussians[0]), get_num_threads()
-    width, height = settings.size
-    camera, take = _camera(settings, pose), _workspace.take
-    rows, tiles = take("rows", (n, ROW), dtype), take("tiles", (n, 4), np.int32)
-    radii, seen = np.empty(n, dtype), take("seen", n, np.int32)
-    counts = np.empty(parts, np.int64)
-    specialise(project.project)(
-        camera, *gaussians, settings.degree, settings.antialiased, BLUR, rows, tiles, radii, seen,
-        counts,
-    )  # fmt: skip
-    visible, rank_of = np.empty(n, np.int32), np.empty(n, np.int32)
-    ordered, first_pair = take("ordered", n, np.int32), take("first_pair", n + 1, np.int64)
-    sorted_rows = np.empty((n, ROW), dtype)
-    words, bits = rows.view(_WORDS[dtype]), 8 * dtype.itemsize
-    m = specialise(order.order_by_depth)(
-        rows, words, bits, tiles, seen, counts, visible, ordered, rank_of, sorted_rows, first_pair
-    )
-    visible, ordered, sorted_rows = visible[:m], ordered[:m], sorted_rows[:m]
-    first_pair = first_pair[: m + 1]
-    across = -(-width // TILE)
-    count = across * -(-height // TILE)
-    q = int(first_pair[m])
-    pair_tile, pair_rank = take("pair_tile", q, np.int32), take("pair_rank", q, np.int32)
-    pair_span, ends = take("pair_span", q, np.uint16), np.empty(parts, np.int64)
-    found, work = np.zeros((parts, count), np.int64), np.zeros((parts, count), np.int64)
-    specialise(bins.find_pairs)(
-        sorted_rows, ordered, tiles, first_pair, across, height, pair_tile, pair_rank, pair_span,
-        ends, found, work,
-    )  # fmt: skip
-    starts = np.empty(count + 1, np.int64)
-    ranks, spans = np.empty(q, np.int32), np.empty(q, np.uint16)
-    specialise(bins.sort_pairs)(
-        first_pair, ends, pair_tile, pair_rank, pair_span, found, starts, ranks, spans
-    )
-    deep = (height, width) if settings.depth else (0, 0)
-    rgb, opacity = np.empty((3, height, width), dtype), np.empty((height, width), dtype)
-    depth, median = np.empty(deep, dtype), np.empty(deep, dtype)
-    normals = np.empty((3, height, width) if settings.normals else (3, 0, 0), dtype)
-    reached, done = np.empty(count, np.int64), np.empty(count, np.int64)
-    flags = _flags(settings)
-    specialise(blend.blend, **flags, blend_tile=variant(blend.blend_tile, **flags))(
-        sorted_rows, ranks, spans, starts, work, background, rgb, opacity, depth, median, normals,
-        reached, done,
-    )  # fmt: skip
-    return Picture(
-        camera, visible, rank_of, sorted_rows, radii, ranks, spans, starts, reached, done, rgb,
-        opacity, depth, median, normals,
-    )  # fmt: skip
-
-
-def _sums(
-    settings: Settings, picture: Picture, background: Any, of: list[np.ndarray]
-) -> np.ndarray:
-    """Sums over pixels for the gradients of rows, [p,m,16].
-
-    Args:
-        of: gradients of rgb, opacity, depth, median and normals.
-    """
-    rows = picture.rows
-    parts = max(min(get_num_threads(), SUMS_MOST // max(rows.nbytes, 1)), 1)
-    sums = _workspace.zeros("sums", (parts, *rows.shape), rows.dtype)
-    flags = _flags(settings, absolute=settings.absolute)
-    bound: dict[str, Any] = {
-        "blend_tile_backward": variant(blend_backward.blend_tile_backward, **flags),
-        "fill_tile": variant(blend_backward.fill_tile, **_flags(settings)),
-    }
-    specialise(blend_backward.blend_backward, **bound)(
-        rows, picture.ranks, picture.spans, picture.starts, picture.reached, picture.work,
-        background, picture.rgb, picture.opacity, picture.depth, picture.normals, *of, sums,
-    )  # fmt: skip
-    return sums
-
-
-def _pose_gradient(of_pose: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """[3,4] from the sums over parts: of rotation, translation and, through both, the position."""
-    total = of_pose.sum(axis=0)
-    turn, shift, position = total[:9].reshape(3, 3), total[9:12], total[12:]
-    # position = -R^T t
-    turn = turn - np.outer(pose[:, 3], position)
-    shift = shift - pose[:, :3] @ position
-    return np.concatenate([turn, shift[:, None]], axis=1)
-
-
-class _Rasterize(torch.autograd.Function):
-    """The compiled rasteriser as an operation of autograd."""
-
-    @staticmethod
-    def forward(ctx: Any, settings: Settings, *tensors: Tensor) -> tuple[Tensor, ...]:
-        *gaussians, pose, background = [
-            np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors
-        ]
-        with launch():
-            picture = _draw(settings, gaussians, pose, background)
-        ctx.settings, ctx.picture = settings, picture
-        ctx.save_for_backward(*tensors)
-        radii = torch.from_numpy(picture.radii)
-        ctx.mark_non_differentiable(radii)
-        outputs = (picture.rgb, picture.opacity, picture.depth, picture.median, picture.normals)
-        return (*map(torch.from_numpy, outputs), radii)
-
-    @staticmethod
-    def backward(ctx: Any, *of: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        settings, picture, tensors = ctx.settings, ctx.picture, ctx.saved_tensors
-        *parameters, pose, background = [
-            np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors
-        ]
-        gradients = [np.ascontiguousarray(gradient.numpy()) for gradient in of[:5]]
-        needs = ctx.needs_input_grad[1:]
-        direct = [direct_gradient(tensor, needed) for tensor, needed in zip(tensors[:6], needs[:6])]
-        into = [
-            np.zeros_like(value) if found is None else found.reshape(value.shape)
-            for value, found in zip(parameters, direct)
-        ]
-        n = len(parameters[0])
-        shape = (n if settings.statistics is not None else 0, 2)
-        on_screen, magnitudes = np.zeros(shape, pose.dtype), np.zeros(shape, pose.dtype)
-        of_pose = np.empty((get_num_threads(), 15), pose.dtype)
-        means, quats, log_scales, opacity_logits, _, sh_rest = parameters
-        with launch():
-            sums = _sums(settings, picture, background, gradients)
-            bound = variant(onto_parameters.project_16_backward, NORMALS=settings.normals)
-            specialise(onto_parameters.project_backward, project_16_backward=bound)(
-                picture.camera, means, quats, log_scales, opacity_logits, sh_rest, settings.degree,
-                settings.antialiased, BLUR, picture.visible, picture.rank_of, picture.rows, sums,
-                bool(needs[6]), *into, on_screen, magnitudes, of_pose,
-            )  # fmt: skip
-        if settings.statistics is not None:
-            settings.statistics.gradients = torch.from_numpy(on_screen)
-            if settings.absolute:
-                settings.statistics.absolute = torch.from_numpy(magnitudes / LOG2_E)
-        results: list[Tensor | None] = [
-            None if found is not None or not needed else torch.from_numpy(value)
-            for value, found, needed in zip(into, direct, needs)
-        ]
-        results.append(torch.from_numpy(_pose_gradient(of_pose, pose)) if needs[6] else None)
-        behind = None
-        if needs[7]:
-            behind = (of[0] * (1 - torch.from_numpy(picture.opacity))).sum(dim=(1, 2))
-        return (None, *results, behind)

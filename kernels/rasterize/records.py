@@ -16,6 +16,9 @@ BLUR = 0.3  # added to the diagonal of a projected covariance, pixels squared
 LEAST_ALPHA = 1 / 255  # what is fainter in a pixel is left out
 MOST_ALPHA = 0.999
 OPAQUE = 1e-4  # a pixel is done when its transmittance falls below
+# Of surfels alone: a disk is edge-on below this cosine, or above so many units of it a pixel; and
+# what is drawn of one has no ends in the picture where 1 - (rise of z along it / z)^2 is below.
+EDGE, SHARPEST, HORIZON = 1e-5, 1e12, 0.01
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,18 @@ class Rasterized:
     Attributes:
         rgb: [3,h,w] with the background behind; not clamped above.
         opacity: [h,w] in [0, 1].
-        z_depth: [h,w] sum of weight x z of the centre (not divided by opacity); None if not asked.
-        median_z_depth: [h,w] z of the Gaussian at which transmittance falls to one half or less; 0
+        z_depth: [h,w] sum of weight x z (not divided by opacity), of centres where these are
+            Gaussians, of what the pixel's ray meets where they are surfels; None if not asked.
+        median_z_depth: [h,w] z of the one at which transmittance falls to one half or less; 0
             where it never does.
         normals: [3,h,w] sum of weight x unit normal, in the world; a Gaussian's normal is its
-            shortest axis, turned towards the camera.
-        distortion: [h,w] sum over pairs of weight x weight x |difference of z| (surfels only).
+            shortest axis, a surfel's its third, turned towards the camera.
+        distortion: [h,w] of surfels only: 2 sum over i of w_i sum over j < i of w_j (m_i - m_j), in
+            the order of centres, so that it is the sum over all pairs of w_i w_j |m_i - m_j|
+            wherever depths in a pixel have that order. m = 1 - r / z: normalised device coordinates
+            with the near plane at r, the mean z of the picture, taken as a constant, and the far
+            one nowhere; which is free of the scene's scale.
+        visible: [n] whether what is drawn of each reaches into the picture.
     """
 
     rgb: Float[Tensor, "3 h w"]

@@ -20,6 +20,10 @@ from polyfield.kernels.vectors import exp2, greater, lesser, root, select
 X, Y, A, B, C, LOG2_OPACITY, RED, GREEN, BLUE, Z, NORMAL = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 COLUMNS = 13
 ROW = 16  # numbers: a cache line of float32
+# Of a surfel the same but for A, B, C: u = UX dx + UY dy and v alike, over w = 1 + GX dx + GY dy,
+# alpha being 2^(log2_opacity - u^2 - v^2) and depth z / w.
+UX, UY, VX, VY, GX, GY = 2, 3, 4, 13, 14, 15
+SURFEL_COLUMNS = 16
 # Of a camera, flat: rotation (row by row) and translation [12], fx fy cx cy, width, height, near.
 FX, FY, CX, CY, WIDTH, HEIGHT, NEAREST = 12, 13, 14, 15, 16, 17, 18
 

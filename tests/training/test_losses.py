@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from polyfield.kernels.rasterize.records import PinholeView
 from polyfield.training import losses
 
 
@@ -70,3 +71,68 @@ def test_normals_differ_by_their_cosine() -> None:
     truth = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 0, 0]])
     assert losses.normal_error(z, truth).item() == pytest.approx(0.5)
     assert losses.normal_error(-z[:1], truth[:1]).item() == pytest.approx(2)
+
+
+def wide_view(size: int = 32, turn: float = 0.4) -> PinholeView:
+    """A camera turned in the world, at its middle."""
+    c, s = math.cos(turn), math.sin(turn)
+    pose = torch.tensor([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0]], dtype=torch.float64)
+    return PinholeView(pose, (1.1 * size, 0.9 * size, 0.5 * size, 0.45 * size), size, size)
+
+
+def rays_of(view: PinholeView) -> torch.Tensor:
+    """[3,h,w] with z = 1, in the camera."""
+    fx, fy, cx, cy = view.intrinsics
+    y, x = torch.meshgrid(
+        torch.arange(view.height) + 0.5, torch.arange(view.width) + 0.5, indexing="ij"
+    )
+    return torch.stack([(x - cx) / fx, (y - cy) / fy, torch.ones_like(x)]).double()
+
+
+def test_normals_of_a_plane_are_those_of_its_depths() -> None:
+    view = wide_view()
+    facing = torch.tensor([0.3, -0.2, -1.0], dtype=torch.float64)
+    facing = facing / facing.norm()
+    z = -2 / torch.einsum("i,ihw->hw", facing, rays_of(view))
+    opacity = torch.full_like(z, 0.7)
+    world = view.camera_from_world[:, :3].T @ facing
+    normals = 0.7 * world[:, None, None].expand(3, 32, 32)
+    assert losses.normal_consistency(normals, z, opacity, view) < 1e-12
+    inner = (30 / 32) ** 2  # the border does not count
+    turned = losses.normal_consistency(-normals, z, opacity, view)
+    assert turned.item() == pytest.approx(1.4 * inner)
+
+
+def test_normals_of_a_sphere_are_those_of_its_depths_the_more_the_finer() -> None:
+    found = []
+    for size in (32, 64):
+        view = wide_view(size)
+        d, centre = rays_of(view), torch.tensor([0.0, 0.0, 3.0], dtype=torch.float64)
+        along, square = torch.einsum("i,ihw->hw", centre, d), d.square().sum(dim=0)
+        root = along.square() - square * (9 - 1)
+        opacity = (root > 0).double()
+        z = ((along - root.clamp(min=0).sqrt()) / square) * opacity
+        normals = (d * z - centre[:, None, None]) * opacity
+        world = torch.einsum("ji,jhw->ihw", view.camera_from_world[:, :3], normals)
+        found.append(float(losses.normal_consistency(world, z, opacity, view)))
+    assert 0 < found[1] < 0.5 * found[0] < 0.005
+
+
+def test_gradients_of_normals_and_depths_agree_with_differences() -> None:
+    view, generator = wide_view(6), torch.Generator().manual_seed(0)
+    normals = torch.randn(3, 6, 6, generator=generator, dtype=torch.float64)
+    z = 2 + 0.1 * torch.randn(6, 6, generator=generator, dtype=torch.float64)
+    opacity = torch.rand(6, 6, generator=generator, dtype=torch.float64) + 0.2
+    opacity[2, 3] = 0.0
+    inputs = [normals.requires_grad_(), z.requires_grad_(), opacity.requires_grad_()]
+    assert gradcheck(lambda *given: losses.normal_consistency(*given, view), inputs)
+
+
+def test_where_there_is_no_surface_nothing_is_asked() -> None:
+    view, none = wide_view(), torch.zeros(32, 32, dtype=torch.float64, requires_grad=True)
+    normals = torch.zeros(3, 32, 32, dtype=torch.float64, requires_grad=True)
+    loss = losses.normal_consistency(normals, none, none, view)
+    loss.backward()
+    assert loss == 0
+    assert none.grad is not None
+    assert not none.grad.any()

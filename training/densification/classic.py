@@ -27,6 +27,7 @@ NAME = "densify"
 CHILDREN = 2  # of a Gaussian that is split
 SHRINK = 1.6  # by which they are smaller than it
 THRESHOLD, ABSOLUTE_THRESHOLD = 2e-4, 8e-4
+PRUNE_OPACITY = 0.005
 
 
 class Classic(Strategy):
@@ -42,10 +43,10 @@ class Classic(Strategy):
         threshold: of the statistic, above which a Gaussian becomes two; None for 2e-4, or 8e-4
             with `absolute`.
         absolute: whether gradients of pixels add up without their signs.
-        prune_opacity: what is fainter is removed.
+        prune_opacity: what is fainter is removed; None for 0.005.
         clone_share: Gaussians up to this share of the scene's extent are cloned, others split.
         prune_share: larger ones are removed, after the first reset.
-        reset_opacity: what opacities are reset to, at most.
+        reset_opacity: what opacities are reset to, at most; None for twice what is removed.
         most: Gaussians at most; near it those of the largest statistic come first.
     """
 
@@ -61,16 +62,18 @@ class Classic(Strategy):
         reset_every: float = 3000,
         threshold: float | None = None,
         absolute: bool = False,
-        prune_opacity: float = 0.005,
+        prune_opacity: float | None = None,
         clone_share: float = 0.01,
         prune_share: float = 0.1,
-        reset_opacity: float = 0.01,
+        reset_opacity: float | None = None,
         most: int = 1_000_000,
     ) -> None:
         super().__init__()
         self.window = Window(start, stop, every, rounds, NAME)
         if threshold is None:
             threshold = ABSOLUTE_THRESHOLD if absolute else THRESHOLD
+        prune_opacity = PRUNE_OPACITY if prune_opacity is None else prune_opacity
+        reset_opacity = 2 * prune_opacity if reset_opacity is None else reset_opacity
         for name, value in {
             "threshold": threshold,
             "clone_share": clone_share,

@@ -4,6 +4,7 @@ All give `Seeds`: the parameters by name (`densification.NAMES`), float32, in wo
 """
 
 from polyfield.training.seeds.cloud import Seeds, gaussians_from_points
+from polyfield.training.seeds.disks import as_disks
 from polyfield.training.seeds.extent import scene_extent
 from polyfield.training.seeds.of_scene import SOURCES, scene_gaussians
 from polyfield.training.seeds.scatter import random_gaussians
@@ -14,6 +15,7 @@ from polyfield.training.seeds.views import points_from_depths, points_from_rende
 __all__ = [
     "SOURCES",
     "Seeds",
+    "as_disks",
     "gaussians_from_mesh",
     "gaussians_from_mesh_file",
     "gaussians_from_points",

@@ -119,8 +119,8 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     scene["opacity_logits"] += 3
     wants = ("z_depth", "median", "normals")
     whole = rasterize_reference(**scene, view=VIEW, wants=wants)
-    monkeypatch.setattr("polyfield.kernels.rasterize.reference.CHUNK", 7)
-    monkeypatch.setattr("polyfield.kernels.rasterize.reference.TILE", 5)
+    monkeypatch.setattr("polyfield.kernels.rasterize.composite_reference.CHUNK", 7)
+    monkeypatch.setattr("polyfield.kernels.rasterize.composite_reference.TILE", 5)
     parts = rasterize_reference(**scene, view=VIEW, wants=wants)
     for name in ("rgb", "opacity", "z_depth", "median_z_depth", "normals"):
         assert torch.allclose(getattr(whole, name), getattr(parts, name), atol=1e-10), name
