@@ -299,7 +299,8 @@ def test_a_configuration_makes_the_task(tmp_path: Path, ball: Any) -> None:
     from polyfield.commands.schema import configuration
     from polyfield.training.radiance_assembly import settled
 
-    config = configuration("field=gaussians", "densify=classic", "trainer.max_steps=10")
+    words = ["densify=classic", "trainer.max_steps=10", "optimizer.lr=2.5e-3"]
+    config = configuration("field=gaussians", *words)
     config = settled(config, ball.ball_scene())
     assert "samples_per_step" not in config["task"]
     task = build_task(config, ball.ball_scene())

@@ -112,11 +112,11 @@ class Classic(Strategy):
         super().load_state(state)
         self.last, self.last_reset = int(state["last"]), int(state["last_reset"])
 
-    @torch.no_grad()
     def statistics(self) -> ScreenStatistics:
         """Gradients of centres in the picture."""
         return ScreenStatistics(magnitudes=self.absolute)
 
+    @torch.no_grad()
     def after_backward(
         self,
         parameters: Parameters,
