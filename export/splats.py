@@ -39,7 +39,7 @@ def splats_of(task: Task, frame: str = "source", run: Path | None = None) -> Spl
         InputError: for a task that has learned something else.
     """
     renderer: Any = getattr(task, "renderer", None)
-    field = getattr(renderer, "field", None)
+    field: Any = getattr(renderer, "field", None)
     if not hasattr(field, "splats"):
         has_views = renderer is not None
         hint = f"`polyfield train field=gaussians task.init_from={run or 'RUN'}` begins with it"
