@@ -30,7 +30,9 @@ def scene() -> polyfield.Scene:
 
 def task_of(scene: polyfield.Scene, *words: str) -> polyfield.training.splatting.SplattingTask:
     """A task of 200 opaque Gaussians in the middle, each of a colour of its own."""
-    config = polyfield.configuration("data=procedural", "field=gaussians", *words)
+    config = polyfield.configuration(
+        "data=procedural", "field=gaussians", "densify=none", "task.init_count=9", *words
+    )
     task = polyfield.build_task(config, scene)
     generator = torch.Generator().manual_seed(0)
     draw = {"generator": generator}
