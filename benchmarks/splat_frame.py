@@ -23,7 +23,7 @@ def measure(gaussians: int, size: int, repetitions: int) -> dict[str, Any]:
         gaussians: how many, made at random around a sphere that fills the picture.
         size: of the picture, pixels a side.
     """
-    means, *rest = tensors_of(made(gaussians, degree=3)).values()
+    tensors = tensors_of(made(gaussians, degree=3))
     pose = torch.eye(4)[:3]
     pose[2, 3] = DISTANCE
     view = PinholeView(pose, (float(size), float(size), size / 2, size / 2), size, size)
@@ -31,7 +31,7 @@ def measure(gaussians: int, size: int, repetitions: int) -> dict[str, Any]:
 
     def draw() -> None:
         with torch.no_grad():
-            rasterize(means, *rest, view)  # type: ignore[arg-type]
+            rasterize(view=view, **tensors)  # type: ignore[arg-type]
 
     draw()
     after = peak_memory()

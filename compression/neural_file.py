@@ -170,7 +170,7 @@ def _header(data: bytes, file: Path) -> _Header:
         raise InputError(file=file, field="magic", found=magic, expected=MAGIC)
     if version != VERSION:
         raise InputError(file=file, field="version", found=version, expected=VERSION)
-    header = _Header(*numbers[:10], reals=tuple(numbers[10:]))
+    header = _Header(*numbers[:10], *[tuple(numbers[10:])])
     bounds = {
         "Gaussians": (header.n, 1, 2**32 - 1),
         "clusters": (header.c, 1, header.n),

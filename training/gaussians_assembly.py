@@ -64,12 +64,13 @@ def build_splatting(config: Config, scene: Scene) -> Task:
         field="renderer",
         required={"field": field},
     )
+    counts = _counts(config)
     strategy = make(
         configuration_node(config, "densify"),
         kind=Strategy,
         trust=trust,
         field="densify",
-        offers={"prune_opacity": PRUNE_OPACITY[field.primitive]},
+        offers={"prune_opacity": PRUNE_OPACITY[field.primitive], "most": counts["most"]},
     )
     settings = {key: value for key, value in picture_settings(config).items() if key != "name"}
     task: Task = make(
@@ -79,6 +80,7 @@ def build_splatting(config: Config, scene: Scene) -> Task:
         kind=SplattingTask,
         trust=trust,
         field="task",
+        offers={"init_count": counts["init_count"]},
         required={"strategy": strategy},
     )
     return task
@@ -95,13 +97,17 @@ def settled_splatting(config: Config) -> dict[str, Any]:
         hint = "task.init=points|depths|random, or task.init_from=FILE"
         message = "Gaussians need no geometry to lie around"
         raise InputError(message, field="trainer.geometry", found=share, expected=0, hint=hint)
-    most = scene_defaults.gaussians(config.get("trainer") or {})
+    counts = _counts(config)
     densify, task = dict(config.get("densify") or {}), picture_settings(config)
-    if "most" in densify and densify["most"] is None:
-        densify["most"] = most
-    if "init_count" in task and task["init_count"] is None:
-        task["init_count"] = min(most, FIRST)
+    for node in (densify, task):
+        node.update({key: n for key, n in counts.items() if key in node and node[key] is None})
     return {**config, "task": task, "densify": densify}
+
+
+def _counts(config: Config) -> dict[str, int]:
+    """How many Gaussians the budget can shape, and how many of them there are to begin with."""
+    most = scene_defaults.gaussians(config.get("trainer") or {})
+    return {"most": most, "init_count": min(most, FIRST)}
 
 
 def picture_settings(config: Config) -> dict[str, Any]:
