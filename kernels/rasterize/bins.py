@@ -1,12 +1,12 @@
 """Which Gaussians touch which tile, and in which of its rows: exactly, from their ellipses.
 
 Letters: m Gaussians front to back, q pairs of a Gaussian and a tile, p parts of the work. In units
-in which alpha = 2^(l - A dx^2 - B dx dy - C dy^2), an ellipse of reach k = l - log2(1/255) holds,
-in the column at dx, the rows
+in which alpha = 2^(l - (F dx + G dy)^2 - H dy^2), with C = G^2 + H, an ellipse of reach
+k = l - log2(1/255) holds, in the column at dx, the rows
 
-    dy = -B dx / 2C +- sqrt(k / C - (4 A C - B^2) dx^2 / 4 C^2),
+    dy = -F G dx / C +- sqrt(k / C - F^2 H dx^2 / C^2),
 
-and its highest and lowest points lie at dx = -+ B / 2A sqrt(k / (C - B^2 / 4A)).
+and its highest and lowest points lie at dx = -+ G / F sqrt(k / H).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from polyfield.kernels.rasterize.screen import (
     LOG2_LEAST,
     LOG2_OPACITY,
     TILE,
-    A,
-    B,
-    C,
+    F,
+    G,
+    H,
     X,
     Y,
     rounded_up,
@@ -36,15 +36,12 @@ def _shape_of(rows, rank):  # type: ignore[no-untyped-def]
     """An ellipse: dx of its lowest point (-that of its highest), half its width and height, and of
     its middle line and of its rows: slope, k / C and curvature."""
     one = rows.dtype.type(1)
-    a, b, c = rows[rank, A], rows[rank, B], rows[rank, C]
+    f, g, h = rows[rank, F], rows[rank, G], rows[rank, H]
+    c = g * g + h
     reach = max(rows[rank, LOG2_OPACITY] - rows.dtype.type(LOG2_LEAST), 0 * one)
-    over_a, over_c = one / a, one / c
-    slope = rows.dtype.type(-0.5) * b * over_c
-    tilt = rows.dtype.type(-0.5) * b * over_a
-    flat = one - slope * tilt  # 1 - B^2 / 4AC
-    across, along = reach * over_a / flat, reach * over_c / flat
-    height = math.sqrt(along)
-    return tilt * height, math.sqrt(across), height, slope, reach * over_c, a * over_c * flat
+    over_c, width = one / c, math.sqrt(reach * c / h) / f
+    height = math.sqrt(reach / h)
+    return -g / f * height, width, height, -f * g * over_c, reach * over_c, f * f * h * over_c**2
 
 
 def find_pairs(  # type: ignore[no-untyped-def]

@@ -72,13 +72,15 @@ def rasterize(
         statistics: to be filled in.
 
     Raises:
-        InputError: for a degree that there is not, something else wanted, or an empty picture.
+        InputError: for arrays of different numbers of Gaussians, a degree that there is not,
+            something else wanted, or an empty picture.
     """
     if plain(means):
         return rasterize_reference(
             means, quats, log_scales, opacity_logits, sh_dc, sh_rest, view, background=background,
             degree=degree, antialiased=antialiased, near=near, wants=wants, statistics=statistics,
         )  # fmt: skip
+    _check_shapes(means, quats, log_scales, opacity_logits, sh_dc, sh_rest)
     most = degree_of(sh_rest.shape[1])
     degree = most if degree is None else degree
     if not 0 <= degree <= most:
@@ -108,6 +110,15 @@ def rasterize(
         normals=normals if "normals" in wants else None,
         visible=radii > 0,
     )
+
+
+def _check_shapes(means: Tensor, *others: Tensor) -> None:
+    """InputError for arrays that belong to another number: kernels look at no bounds."""
+    n, names = len(means), ("quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
+    ends: tuple[tuple[int, ...], ...] = ((4,), (3,), (), (3,), (others[-1].shape[1], 3))
+    for name, array, end in zip(names, others, ends, strict=True):
+        if tuple(array.shape) != (n, *end):
+            raise InputError(field=name, found=list(array.shape), expected=[n, *end])
 
 
 @dataclass(frozen=True)
@@ -277,6 +288,7 @@ class _Rasterize(torch.autograd.Function):
         return (*map(torch.from_numpy, outputs), radii)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *of: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         settings, picture, tensors = ctx.settings, ctx.picture, ctx.saved_tensors
         *parameters, pose, background = [
