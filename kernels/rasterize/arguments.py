@@ -33,6 +33,15 @@ def checked_degree(
     return degree
 
 
+def check_lengths(means: Tensor, *others: Tensor) -> None:
+    """Refuse arrays that belong to another number of Gaussians: kernels look at no bounds."""
+    n, names = len(means), ("quats", "log_scales", "opacity_logits", "sh_dc", "sh_rest")
+    ends: tuple[tuple[int, ...], ...] = ((4,), (3,), (), (3,), (others[-1].shape[1], 3))
+    for name, array, end in zip(names, others, ends, strict=True):
+        if tuple(array.shape) != (n, *end):
+            raise InputError(field=name, found=list(array.shape), expected=[n, *end])
+
+
 def check_size(view: PinholeView) -> None:
     """Refuse a picture without pixels."""
     if view.width < 1 or view.height < 1:

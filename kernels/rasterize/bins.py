@@ -1,12 +1,12 @@
 """Which Gaussians touch which tile, and in which of its rows: exactly, from their ellipses.
 
 Letters: m Gaussians front to back, q pairs of a Gaussian and a tile, p parts of the work. In units
-in which alpha = 2^(l - A dx^2 - B dx dy - C dy^2), an ellipse of reach k = l - log2(1/255) holds,
-in the column at dx, the rows
+in which alpha = 2^(l - (F dx + G dy)^2 - H dy^2), with C = G^2 + H, an ellipse of reach
+k = l - log2(1/255) holds, in the column at dx, the rows
 
-    dy = -B dx / 2C +- sqrt(k / C - (4 A C - B^2) dx^2 / 4 C^2),
+    dy = -F G dx / C +- sqrt(k / C - F^2 H dx^2 / C^2),
 
-and its highest and lowest points lie at dx = -+ B / 2A sqrt(k / (C - B^2 / 4A)).
+and its highest and lowest points lie at dx = -+ G / F sqrt(k / H).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from polyfield.kernels.rasterize.screen import (
     LOG2_LEAST,
     LOG2_OPACITY,
     TILE,
-    A,
-    B,
-    C,
+    F,
+    G,
+    H,
     X,
     Y,
     rounded_up,
@@ -52,9 +52,12 @@ def ellipse_of(a, half_b, c, reach, one):  # type: ignore[no-untyped-def]
 def outline_of(rows, rank):  # type: ignore[no-untyped-def]
     """What is drawn of a Gaussian, relative to its centre: least and greatest dy, and the rest."""
     number = rows.dtype.type
+    f, g, h = rows[rank, F], rows[rank, G], rows[rank, H]
     reach = max(rows[rank, LOG2_OPACITY] - number(LOG2_LEAST), number(0))
-    half_b = number(0.5) * rows[rank, B]
-    return ellipse_of(rows[rank, A], half_b, rows[rank, C], reach, number(1))
+    c = g * g + h
+    over_c, height = number(1) / c, math.sqrt(reach / h)
+    width, bend = math.sqrt(reach * c / h) / f, f * f * h * over_c * over_c
+    return -height, height, -g / f * height, width, -f * g * over_c, reach * over_c, bend
 
 
 @leaf

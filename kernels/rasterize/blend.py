@@ -2,7 +2,7 @@
 
 In a pixel at (dx, dy) from the centre of a Gaussian
 
-    alpha = min(0.999, 2^(l - A dx^2 - B dx dy - C dy^2)),   nothing where that is below 1/255,
+    alpha = min(0.999, 2^(l - (F dx + G dy)^2 - H dy^2)),   nothing where that is below 1/255,
     weight = alpha T,   T <- T - weight,   nothing any more once T is below 1e-4.
 
 A tile's pixels are in planes of 16 x 16 in the cache of its core: transmittance, colour, and what
@@ -24,9 +24,9 @@ from polyfield.kernels.rasterize.screen import (
     NORMAL,
     RED,
     TILE,
-    A,
-    B,
-    C,
+    F,
+    G,
+    H,
     X,
     Y,
     Z,
@@ -89,14 +89,15 @@ def blend_tile(rows, ranks, spans, first, last, x0, y0, near, local):  # type: i
         if (q - first) % CHECK == CHECK - 1 and is_done(local):
             return q, work
         i, span = ranks[q], int(spans[q])
-        a, b, c, top = rows[i, A], rows[i, B], rows[i, C], rows[i, LOG2_OPACITY]
+        f, g, h, top = rows[i, F], rows[i, G], rows[i, H], rows[i, LOG2_OPACITY]
         red, green, blue = filled(rows[i, RED]), filled(rows[i, GREEN]), filled(rows[i, BLUE])
         dx = across + (number(x0) + number(0.5) - rows[i, X])
         dy = number(y0 + span % TILE) + number(0.5) - rows[i, Y]
-        a_dx = dx * a
+        f_dx = dx * f
         work += span // TILE - span % TILE + 1
         for at in range(TILE * (span % TILE), TILE * (span // TILE) + 1, TILE):
-            power = filled(top - c * dy * dy) - (a_dx + b * dy) * dx
+            along = f_dx + g * dy
+            power = filled(top - h * dy * dy) - along * along
             dy += number(1)
             light = load(local, at)
             seen = (power >= least) & (light >= opaque)

@@ -29,9 +29,9 @@ from polyfield.kernels.rasterize.screen import (
     RED,
     ROW,
     TILE,
-    A,
-    B,
-    C,
+    F,
+    G,
+    H,
     X,
     Y,
     Z,
@@ -76,15 +76,16 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, near, local, su
     across = counting(number(0))
     for q in range(first, last):
         i, span = ranks[q], int(spans[q])
-        a, b, c, top = rows[i, A], rows[i, B], rows[i, C], rows[i, LOG2_OPACITY]
+        f, g, h, top = rows[i, F], rows[i, G], rows[i, H], rows[i, LOG2_OPACITY]
         red, green, blue = filled(rows[i, RED]), filled(rows[i, GREEN]), filled(rows[i, BLUE])
         dx = across + (number(x0) + number(0.5) - rows[i, X])
         dy = number(y0 + span % TILE) + number(0.5) - rows[i, Y]
-        a_dx = dx * a
+        f_dx = dx * f
         v0, v1, v2, to_red, to_green, to_blue = zero, zero, zero, zero, zero, zero
         to_depth, to_nx, to_ny, to_nz, abs_x, abs_y = zero, zero, zero, zero, zero, zero
         for at in range(TILE * (span % TILE), TILE * (span // TILE) + 1, TILE):
-            power = filled(top - c * dy * dy) - (a_dx + b * dy) * dx
+            along = f_dx + g * dy
+            power = filled(top - h * dy * dy) - along * along
             light = load(local, at)
             seen = (power >= least) & (light >= opaque)
             if any_of(seen):
@@ -121,8 +122,8 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, near, local, su
                 v_dy = v * dy
                 v0, v1, v2 = v0 + v, v1 + v_dy, v2 + v_dy * dy
                 if ABSOLUTE:
-                    abs_x = abs_x + absolute(v * (2 * a_dx + b * dy))
-                    abs_y = abs_y + absolute(v * (b * dx + 2 * c * dy))
+                    abs_x = abs_x + absolute(v * (along * (2 * f)))
+                    abs_y = abs_y + absolute(v * (along * (2 * g) + 2 * h * dy))
             dy += number(1)
         v0_dx = v0 * dx
         at = sums_at + i * ROW

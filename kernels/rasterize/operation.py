@@ -227,6 +227,7 @@ class Rasterize(torch.autograd.Function):
         return (*map(torch.from_numpy, outputs), radii)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *of: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         primitive, settings, picture = ctx.primitive, ctx.settings, ctx.picture
         tensors = ctx.saved_tensors

@@ -28,13 +28,13 @@ from polyfield.kernels.rasterize.screen import (
     RED,
     TILE,
     WIDTH,
-    A,
-    B,
-    C,
+    F,
+    G,
+    H,
     X,
     Y,
     Z,
-    compensation,
+    determinants,
     dot,
     exponential_of,
     from_camera,
@@ -128,15 +128,15 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     u2, v2 = s2 * dot(r02, r12, r22, t0, t1, t2), s2 * dot(r02, r12, r22, t3, t4, t5)
     c00, c01 = dot(u0, u1, u2, u0, u1, u2), dot(u0, u1, u2, v0, v1, v2)
     c11 = dot(v0, v1, v2, v0, v1, v2)
+    before, determinant = determinants(u0, u1, u2, v0, v1, v2, blur)
     log2_opacity = -1 * log2(1 + exponential_of(-1 * logit))
     if antialiased:
-        log2_opacity = log2_opacity + 0.5 * log2(compensation(c00, c01, c11, blur))
+        log2_opacity = log2_opacity + 0.5 * log2(before / determinant)
     c00, c11 = c00 + blur, c11 + blur
-    determinant = c00 * c11 - c01 * c01
     # The ellipse along which alpha has its least value, in standard deviations, squared.
     reach = 2 / LOG2_E * (log2_opacity - LOG2_LEAST)
-    middle = 0.5 * (c00 + c11)
-    largest = middle + root(greater(middle * middle - determinant, 0))
+    middle, half = 0.5 * (c00 + c11), 0.5 * (c00 - c11)
+    largest = middle + root(half * half + c01 * c01)
     sane = sane & (reach >= 0) & (determinant > 0) & (largest < BEYOND)
     half_x, half_y = root(greater(reach * c00, 0)), root(greater(reach * c11, 0))
     px, py = x * camera[FX] + camera[CX], y * camera[FY] + camera[CY]
@@ -145,12 +145,13 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     radius = root(greater(reach * largest, 0))
     store(local, RADIUS * LANES, select(sane, radius, 0))
     store_box(camera, left, right, top, bottom, local)
-    scale = 0.5 * LOG2_E / determinant
+    inverse = 1 / c11
+    along = root(0.5 * LOG2_E * c11 / determinant)
     store(local, (OUT + X) * LANES, px)
     store(local, (OUT + Y) * LANES, py)
-    store(local, (OUT + A) * LANES, scale * c11)
-    store(local, (OUT + B) * LANES, -2 * scale * c01)
-    store(local, (OUT + C) * LANES, scale * c00)
+    store(local, (OUT + F) * LANES, along)
+    store(local, (OUT + G) * LANES, -1 * c01 * inverse * along)
+    store(local, (OUT + H) * LANES, 0.5 * LOG2_E * inverse)
     store(local, (OUT + LOG2_OPACITY) * LANES, log2_opacity)
     store(local, (OUT + Z) * LANES, z)
     dx, dy, dz, _ = from_camera(camera, mx, my, mz)

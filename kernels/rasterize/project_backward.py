@@ -39,6 +39,7 @@ from polyfield.kernels.rasterize.screen import (
     FX,
     FY,
     RED,
+    determinants,
     dot,
     exponential_of,
     from_camera,
@@ -84,7 +85,8 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     p00, c01 = dot(u0, u1, u2, u0, u1, u2), dot(u0, u1, u2, v0, v1, v2)
     p11 = dot(v0, v1, v2, v0, v1, v2)
     c00, c11 = p00 + blur, p11 + blur
-    over = 1 / (c00 * c11 - c01 * c01)
+    before, determinant = determinants(u0, u1, u2, v0, v1, v2, blur)
+    over = 1 / determinant
     a, b, c = c11 * over, -1 * c01 * over, c00 * over
     total, v_x, v_xx = plane(local, SUMS), plane(local, SUMS + 1), plane(local, SUMS + 2)
     v_y, v_xy, v_yy = plane(local, SUMS + 3), plane(local, SUMS + 4), plane(local, SUMS + 5)
@@ -94,7 +96,6 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     h01 = 0.5 * (a * b * v_xx + (a * c + b * b) * v_xy + b * c * v_yy)
     h11 = 0.5 * (b * b * v_xx + 2 * b * c * v_xy + c * c * v_yy)
     if antialiased:
-        before = p00 * p11 - c01 * c01
         inverse = select(before > 0, 1 / before, 0)
         h00 = h00 + 0.5 * total * (p11 * inverse - c11 * over)
         h11 = h11 + 0.5 * total * (p00 * inverse - c00 * over)

@@ -15,6 +15,7 @@ from polyfield.kernels.choice import plain
 from polyfield.kernels.rasterize.arguments import (
     SURFEL_WANTS,
     WANTS,
+    check_lengths,
     check_primitive,
     check_size,
     checked_degree,
@@ -64,13 +65,15 @@ def rasterize(
         primitive: "gaussians" (3D, Kerbl et al. 2023) or "surfels" (2D, Huang et al. 2024).
 
     Raises:
-        InputError: for what there is not, something else wanted, or an empty picture.
+        InputError: for arrays of different numbers of Gaussians, for what there is not, something
+            else wanted, or an empty picture.
     """
     check_primitive(primitive, antialiased)
     surfels = primitive == "surfels"
     degree = checked_degree(sh_rest, degree, wants, SURFEL_WANTS if surfels else WANTS)
     check_size(view)
     parameters = (means, quats, log_scales, opacity_logits, sh_dc, sh_rest)
+    check_lengths(*parameters)
     if plain(means):
         options: dict[str, Any] = {
             "background": background,

@@ -15,9 +15,10 @@ from __future__ import annotations
 from polyfield.kernels.blocks import leaf
 from polyfield.kernels.vectors import exp2, greater, lesser, root, select
 
-# Columns of a row: position, A, B, C and log2 of the opacity, alpha being
-# 2^(log2_opacity - A dx^2 - B dx dy - C dy^2), colour, z, normal.
-X, Y, A, B, C, LOG2_OPACITY, RED, GREEN, BLUE, Z, NORMAL = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+# Columns of a row: position, F, G, H and log2 of the opacity, alpha being
+# 2^(log2_opacity - (F dx + G dy)^2 - H dy^2), colour, z, normal. Squares are lost to rounding far
+# from the centre of a needle if they are not added up before: A dx^2 + B dx dy + C dy^2 would be.
+X, Y, F, G, H, LOG2_OPACITY, RED, GREEN, BLUE, Z, NORMAL = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 COLUMNS = 13
 ROW = 16  # numbers: a cache line of float32
 # Of a surfel the same but for A, B, C: u = UX dx + UY dy and v alike, over w = 1 + GX dx + GY dy,
@@ -96,11 +97,17 @@ def dot(a0, a1, a2, b0, b1, b2):  # type: ignore[no-untyped-def]
 
 
 @leaf
-def compensation(c00, c01, c11, blur):  # type: ignore[no-untyped-def]
-    """What the blur takes from an opacity (mip-splatting, Yu et al. 2024), squared: a ratio of
-    determinants."""
-    before = c00 * c11 - c01 * c01
-    return greater(before, 0.0) / ((c00 + blur) * (c11 + blur) - c01 * c01)
+def determinants(u0, u1, u2, v0, v1, v2, blur):  # type: ignore[no-untyped-def]
+    """Of the covariance [u.u, u.v; u.v, v.v] without and with the blur.
+
+    The first is |u x v|^2: as the difference of two products nothing would be left in float32 of
+    that of a needle whose length is a thousand times its width. The root of their ratio is what the
+    blur takes from an opacity (mip-splatting, Yu et al. 2024).
+    """
+    n0, n1, n2 = u1 * v2 - u2 * v1, u2 * v0 - u0 * v2, u0 * v1 - u1 * v0
+    before = dot(n0, n1, n2, n0, n1, n2)
+    both = dot(u0, u1, u2, u0, u1, u2) + dot(v0, v1, v2, v0, v1, v2)
+    return before, before + blur * (both + blur)
 
 
 @leaf

@@ -192,6 +192,45 @@ def test_extreme_shapes_are_the_reference() -> None:
     same(parameters, tolerance=1e-7)
 
 
+@pytest.mark.parametrize("away", [0.0, 1.0])
+@pytest.mark.parametrize("length", [3e3, 1e5])
+def test_needles_are_the_reference_in_single_precision(length: float, away: float) -> None:
+    """Lines a pixel wide and many pictures long, from their middle or from one deviation beside."""
+    angle = 0.7
+    place = torch.tensor([math.cos(angle), math.sin(angle), 0]) * away * length / 1000
+    needle = [
+        place[None] + torch.tensor([0, 0, 1.0]),
+        torch.tensor([[math.cos(angle / 2), 0, 0, math.sin(angle / 2)]]),
+        torch.tensor([[length / 1000, 1e-6, 1e-6]]).log(),
+        torch.tensor([4.0]),
+        torch.ones(1, 3),
+        torch.zeros(1, 0, 3),
+    ]
+    view = PinholeView(torch.eye(4)[:3], (1000, 1000, 32, 24), 64, 48)
+    exact = PinholeView(torch.eye(4, dtype=F64)[:3], *(view.intrinsics, view.width, view.height))
+    found = rasterize(*needle, view).opacity
+    expected = rasterize_reference(*(p.double() for p in needle), exact).opacity
+    assert expected.max() > 0.5
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=0.03)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    leaves = [p.requires_grad_() for p in several(5)]
+    view = PinholeView(turned(), INTRINSICS, 20, 10)
+    (first,) = torch.autograd.grad(
+        rasterize(*leaves, view).rgb.square().sum(), leaves[0], create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+def test_parameters_of_other_numbers_are_refused() -> None:
+    parameters = several(20)
+    parameters[1] = parameters[1][:10]
+    with pytest.raises(InputError, match="quats"):
+        rasterize(*parameters, PinholeView(turned(), INTRINSICS, 20, 10))
+
+
 def test_an_empty_scene_is_its_background() -> None:
     found, gradients, _ = drawn(rasterize, several(0))
     expected = torch.tensor([0.2, 0.5, 0.7], dtype=F64)[:, None, None].expand(3, 35, 45)
