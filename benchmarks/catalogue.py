@@ -123,7 +123,7 @@ COMPRESSED: dict[str, tuple[str | None, list[str], dict[str, float]]] = {
     "procedural": (None, ["task.init_count=10000", "densify.most=20000"], {"default": 60}),
     "lego_200": (LEGO, ["densify.most=40000"], {"full": 300}),
 }
-TUNED: dict[str, Any] = {"steps": 2000, "finetune_steps": 1000}
+TUNED: dict[str, Any] = {"steps": 5000, "finetune_steps": 1000}
 # Our own compression, and it without one of its parts.
 COMPRESSIONS: dict[str, dict[str, Any]] = {
     ".ngs": {},

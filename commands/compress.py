@@ -29,7 +29,7 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   clusters=auto          networks: a number; object (8), indoor (60), outdoor (120); or auto, one
                          for each 2048 Gaussians that are left, 6 to 140
   width=64 layers=3      of the hidden layers of a network
-  steps=2000             of fitting networks to what the Gaussians are
+  steps=5000             of fitting networks to what the Gaussians are
   finetune_steps=1000    of tuning them on the training photos, a photo each
   weighted=true          whether Gaussians that are seen more count more in fitting
   frequency=0            weight of the difference of spectra in tuning

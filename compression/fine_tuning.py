@@ -37,7 +37,7 @@ def fine_tune(
     mean: Float[Tensor, " a"],
     antialiased: bool = False,
     frequency: float = 0.0,
-    lr: float = 1e-3,
+    lr: float = 3e-3,
     on_step: Callable[[int, float], None] | None = None,
 ) -> None:
     """Step through photos, all once in a random order, then again in another.

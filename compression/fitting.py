@@ -29,7 +29,7 @@ def fit(
     weights: Float[Tensor, " n"] | None,
     steps: int,
     generator: torch.Generator,
-    lr: float = 5e-3,
+    lr: float = 1e-2,
 ) -> float:
     """Learn a table, normalised, by heart: squared error, weighted, all clusters at once.
 

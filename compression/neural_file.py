@@ -138,6 +138,7 @@ def code_bytes(bits: int) -> int:
 class _Header:
     """What a file begins with; `placed` and `learned` are sizes of blocks in bytes."""
 
+    reals: tuple[float, ...]
     flags: int
     n: int
     c: int
@@ -148,7 +149,6 @@ class _Header:
     frequencies: int
     placed: int
     learned: int
-    reals: tuple[float, ...]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -170,7 +170,7 @@ def _header(data: bytes, file: Path) -> _Header:
         raise InputError(file=file, field="magic", found=magic, expected=MAGIC)
     if version != VERSION:
         raise InputError(file=file, field="version", found=version, expected=VERSION)
-    header = _Header(*numbers[:10], *[tuple(numbers[10:])])
+    header = _Header(tuple(numbers[10:]), *numbers[:10])
     bounds = {
         "Gaussians": (header.n, 1, 2**32 - 1),
         "clusters": (header.c, 1, header.n),

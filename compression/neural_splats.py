@@ -45,8 +45,8 @@ class Settings:
     clusters: int | str = "auto"
     width: int = 64
     layers: int = 3
-    steps: int = 2000
-    finetune_steps: int = 500
+    steps: int = 5000
+    finetune_steps: int = 1000
     weighted: bool = True
     frequency: float = 0.0
     bits: int = 16
