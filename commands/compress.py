@@ -64,7 +64,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.compression import neural_file
     from polyfield.compression.neural_splats import Settings, compress
     from polyfield.compression.photos import TrainingPhotos
-    from polyfield.splats.similarity import transformed
+    from polyfield.splats.frames import transformed
 
     folder, out = run_folder(config), _checked_out(config)
     task = _open_splatting(config)

@@ -26,9 +26,8 @@ from polyfield.compression.packing import BadBlock, pack, unpack, widened
 from polyfield.compression.places import FARTHEST, Places
 from polyfield.durable import replace_file
 from polyfield.errors import InputError
+from polyfield.splats.frames import transformed
 from polyfield.splats.morton import BITS
-from polyfield.splats.similarity import transformed
-from polyfield.splats.soundness import require_sound
 from polyfield.splats.splats import HARMONICS, Splats
 
 MAGIC = b"pfNG"
@@ -91,7 +90,7 @@ def read(path: str | os.PathLike[str]) -> Splats:
     """
     path = Path(path)
     neural, file_from_local = decode(path.read_bytes(), path)
-    local = require_sound(neural.splats(), path)
+    local = neural.splats()
     try:
         return transformed(local, file_from_local)
     except InputError as error:

@@ -50,17 +50,16 @@ def leaf(function: Block) -> Block:
 _variants: dict[str, Block] = {}
 
 
-def variant(function: Block, **constants: Any) -> Block:
+def variant(function: Block, kind: Callable[[Block], Block] = block, **constants: Any) -> Block:
     """A block function with global constants of its own (dimensions, widths), known in compiling.
 
     `function` may be a block function or a plain one; constants may be block functions as well.
+    What makes no arrays may be of the kind `leaf`.
     """
     plain = getattr(function, "py_func", function)
     label = ",".join(f"{key}={name_of(value)}" for key, value in sorted(constants.items()))
-    key = f"{plain.__module__}.{plain.__qualname__}[{label}]"
+    key = f"{plain.__module__}.{plain.__qualname__}[{label}]{kind.__name__}"
     if key not in _variants:
-        options = getattr(function, "targetoptions", {})
-        kind = leaf if options.get("_nrt") is False else block
         _variants[key] = kind(rebound(plain, f"{plain.__qualname__}[{label}]", constants))
     return _variants[key]
 

@@ -25,7 +25,7 @@ from polyfield.errors import InputError
 from polyfield.kernels.rasterize.records import PinholeView
 from polyfield.splats.cleaning import ATTRIBUTES, clean
 from polyfield.splats.formats import describe, read_splats, write_splats
-from polyfield.splats.similarity import transformed
+from polyfield.splats.frames import transformed
 from polyfield.splats.splats import Splats
 
 HEADER, CLUSTER = 140, 28

@@ -73,7 +73,7 @@ def test_photos_lie_on_what_the_picture_lies_on(
     task = SplattingTask(renderer, scene, strategy=Strategy(), vary_background=varies)
     seen, draws = [], generator()
     for _ in range(3):
-        behind = task._training_background(draws)
+        behind = task.training_background(draws)
         assert behind is not None
         truth = laid_on(task.photos.at(int(scene.splits["train"][0])), behind)
         assert torch.allclose(truth[:, 0, 0].float(), behind.detach(), atol=0.01)
@@ -129,7 +129,7 @@ def test_depths_pull_and_normals_turn(ball: Any) -> None:
     assert set(result.terms) == {"color", "depth", "normals"}
     assert result.terms["depth"].item() > 1
     assert 0 < result.terms["normals"].item() <= 6
-    view = task._view(task.photos.sample(generator(1)).index)
+    view = task.view(task.photos.sample(generator(1)).index)
     (result.terms["depth"] + result.terms["normals"]).backward()
     assert task.field.means.grad is not None
     assert task.field.quats.grad is not None

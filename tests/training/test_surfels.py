@@ -65,7 +65,7 @@ def test_normal_consistency_makes_normals_agree_with_depths(tmp_path: Path, ball
         run = tmp_path / str(weight)
         Trainer(task, run, optimizer=lambda g: Adam(g, lr=0.02), max_steps=150).train()
         asked = surface_terms("surfels", 0.0, 0.0, 1.0, 0.0)
-        view = task._view(0)
+        view = task.view(0)
         drawn = task.splats.draw(view, None, asked.wants(1.0))
         left.append(float(asked.terms(drawn, view, 1.0)["normal_consistency"].detach()))
     assert left[1] < 0.6 * left[0]
