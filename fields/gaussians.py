@@ -112,6 +112,8 @@ class Gaussians(nn.Module):
             new = values[name].detach().to(parameter)
             if name == "sh_rest":
                 parameter[:, : new.shape[1]] = new[:, :k]
+                if bool(new.any()):  # they were learned with it, and go on so
+                    self.active.clamp_(min=HARMONICS.index(min(new.shape[1], k)))
             elif new.shape == parameter.shape:
                 parameter.copy_(new)
             else:
@@ -140,7 +142,8 @@ class Gaussians(nn.Module):
     def grow(self, step: int, progress: float) -> list[object]:
         """Let a further degree count when its turn has come; no parameter is replaced."""
         if self.degree_every > 0:
-            self.active.fill_(min(self.degree, int(progress / self.degree_every + 1e-9)))
+            due = min(self.degree, int(progress / self.degree_every + 1e-9))
+            self.active.clamp_(min=due)
         return []
 
     def regularization(self) -> Tensor:

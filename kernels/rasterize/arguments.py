@@ -12,6 +12,7 @@ from polyfield.kernels.rasterize.records import PinholeView
 
 PRIMITIVES = ("gaussians", "surfels")
 WANTS = ("z_depth", "median", "normals")
+PAIRS_MOST = 1 << 29  # of a Gaussian and a tile; each takes 16 bytes
 SURFEL_WANTS = (*WANTS, "distortion")
 
 
@@ -40,6 +41,22 @@ def check_lengths(means: Tensor, *others: Tensor) -> None:
     for name, array, end in zip(names, others, ends, strict=True):
         if tuple(array.shape) != (n, *end):
             raise InputError(field=name, found=list(array.shape), expected=[n, *end])
+
+
+def check_pairs(m: int, q: int, size: tuple[int, int], most: int = PAIRS_MOST) -> None:
+    """Refuse a picture that would take more memory than any machine should be asked for.
+
+    Args:
+        m: Gaussians in it; q: tiles that they touch, counted for each of them.
+        size: of the picture, width and height.
+    """
+    if q > most:
+        raise InputError(
+            field="Gaussians",
+            found=f"{m:,} on {q:,} tiles of a picture of {size[0]} x {size[1]}",
+            expected=f"{most:,} tiles or fewer",
+            hint="a smaller picture, or smaller or fewer Gaussians",
+        )
 
 
 def check_size(view: PinholeView) -> None:

@@ -19,6 +19,7 @@ from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import launch
 from polyfield.kernels.rasterize import bins, blend, blend_backward, order, project
 from polyfield.kernels.rasterize import project_backward as onto_parameters
+from polyfield.kernels.rasterize.arguments import check_pairs
 from polyfield.kernels.rasterize.primitives import Primitive
 from polyfield.kernels.rasterize.records import BLUR, ScreenStatistics
 from polyfield.kernels.rasterize.screen import LOG2_E, NEAREST, ROW, TILE
@@ -131,6 +132,7 @@ def _draw(
     across = -(-width // TILE)
     count = across * -(-height // TILE)
     q = int(first_pair[m])
+    check_pairs(m, q, settings.size)
     pair_tile, pair_rank = take("pair_tile", q, np.int32), take("pair_rank", q, np.int32)
     pair_span, ends = take("pair_span", q, np.uint16), np.empty(parts, np.int64)
     found, work = np.zeros((parts, count), np.int64), np.zeros((parts, count), np.int64)

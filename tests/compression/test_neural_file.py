@@ -144,7 +144,7 @@ def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes
         (28, struct.pack("<f", float("nan")), "places"),
         (40, struct.pack("<f", 0.0), "places"),
         (44, struct.pack("<d", float("inf")), "frame"),
-        (44, struct.pack("<d", -1.0), "frame"),
+        (44, struct.pack("<d", 0.0), "frame"),
         (HEADER, struct.pack("<I", 0), "clusters"),
         (HEADER + 4, struct.pack("<f", 1e6), "places"),
         (HEADER + 3 * CLUSTER, b"\3", "places"),

@@ -136,7 +136,7 @@ class MCMC(Strategy):
         self, parameters: Parameters, generator: torch.Generator
     ) -> tuple[dict[str, Any], list[Replacement], int]:
         opacity = torch.sigmoid(parameters["opacity_logits"])
-        dead = opacity <= self.dead_opacity
+        dead = ~(opacity > self.dead_opacity)  # what is NaN, too
         slots, alive = dead.nonzero()[:, 0], (~dead).nonzero()[:, 0]
         check_left(len(alive), f"{NAME}.dead_opacity")
         if len(slots) == 0:
@@ -201,7 +201,7 @@ def drawn_by_weight(
     weights: Float[Tensor, " n"], count: int, generator: torch.Generator
 ) -> Int[Tensor, " c"]:
     """Numbers drawn with replacement, as often as their weights say; of any number of weights."""
-    upto = weights.double().cumsum(0)
+    upto = weights.double().nan_to_num().cumsum(0)
     at = torch.rand(count, generator=generator, dtype=torch.float64).to(upto.device) * upto[-1]
     return torch.searchsorted(upto, at, right=True).clamp(max=len(weights) - 1)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.kernels.gradients import direct_gradients
+from polyfield.kernels.rasterize.arguments import check_pairs
 from polyfield.kernels.rasterize.rasterize import rasterize
 from polyfield.kernels.rasterize.records import (
     LEAST_ALPHA,
@@ -305,3 +306,9 @@ def test_what_there_is_not_is_refused(options: dict[str, Any], field: str) -> No
 def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(InputError, match="0 x 5"):
         rasterize(*several(3), PinholeView(turned(), INTRINSICS, 0, 5))
+
+
+def test_more_pairs_than_memory_should_hold_are_refused() -> None:
+    check_pairs(3, 100, (45, 35), most=100)
+    with pytest.raises(InputError, match="101 tiles of a picture of 45 x 35"):
+        check_pairs(3, 101, (45, 35), most=100)

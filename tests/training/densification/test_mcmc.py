@@ -174,3 +174,9 @@ def test_noise_comes_after_a_step_and_to_the_transparent_alone(make: Any) -> Non
 def test_settings_without_a_meaning_are_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"densify.{name}"):
         MCMC(**{name: value})
+
+
+def test_what_is_nan_is_dead_and_never_drawn() -> None:
+    weights = torch.tensor([0.2, float("nan"), 0.5, 0.1, float("nan")])
+    drawn = drawn_by_weight(weights, 200, torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == {0, 2, 3}
