@@ -6,8 +6,9 @@ pixel is kept: with the Gaussian's colour dotted with the pixel's gradient, e_i 
     R_i = sum over j > i of w_j e_j + T_end (background . g - g_opacity),
     d loss / d alpha_i = T_i e_i - R_i / (1 - alpha_i),
 
-and R_0 follows from the picture itself. Sums over a tile of v = alpha d loss / d alpha times 1, dx,
-dy and their products give the gradients of a row. Letters: q pairs of a Gaussian and a tile.
+and R_0 follows from the picture itself. Sums over a tile of v = alpha d loss / d alpha times 1, dy,
+e = F dx + G dy and their products give the gradients of a row. Letters: q pairs of a Gaussian and
+a tile.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ LIGHT, REST, OF_RED, OF_DEPTH, OF_NORMAL, OF_MEDIAN = 0, 1, 2, 5, 6, 9
 # and of all, and the opacity of all.
 OF_DISTORTION, DISPARITY, ALL_DISPARITY, ALL_OPACITY = 10, 11, 12, 13
 PLANES = 14
-# Columns of sums: v, v dx, v dx^2, v dy, v dx dy, v dy^2, colour, z, normal, |gradient of x, of y|.
+# Columns of sums: v, v e, v e^2, v dy, v e dy, v dy^2, colour, z, normal, |gradient of x, of y|.
 SUM_COLOR, SUM_DEPTH, SUM_NORMAL, SUM_ABSOLUTE = 6, 9, 10, 13
 
 
@@ -81,7 +82,8 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, near, local, su
         dx = across + (number(x0) + number(0.5) - rows[i, X])
         dy = number(y0 + span % TILE) + number(0.5) - rows[i, Y]
         f_dx = dx * f
-        v0, v1, v2, to_red, to_green, to_blue = zero, zero, zero, zero, zero, zero
+        v0, v1, v2, e0, e1, e2 = zero, zero, zero, zero, zero, zero
+        to_red, to_green, to_blue = zero, zero, zero
         to_depth, to_nx, to_ny, to_nz, abs_x, abs_y = zero, zero, zero, zero, zero, zero
         for at in range(TILE * (span % TILE), TILE * (span // TILE) + 1, TILE):
             along = f_dx + g * dy
@@ -119,21 +121,21 @@ def blend_tile_backward(rows, ranks, spans, first, last, x0, y0, near, local, su
                 store(local, at + PLANE, rest)
                 slope = light * gain - rest / (one - alpha)
                 v = select(free <= most, slope * alpha, zero)
-                v_dy = v * dy
+                v_dy, v_e = v * dy, v * along
                 v0, v1, v2 = v0 + v, v1 + v_dy, v2 + v_dy * dy
+                e0, e1, e2 = e0 + v_e, e1 + v_e * along, e2 + v_e * dy
                 if ABSOLUTE:
                     abs_x = abs_x + absolute(v * (along * (2 * f)))
                     abs_y = abs_y + absolute(v * (along * (2 * g) + 2 * h * dy))
             dy += number(1)
-        v0_dx = v0 * dx
         at = sums_at + i * ROW
         row = totals(
             (
                 v0,
-                v0_dx,
-                v0_dx * dx,
+                e0,
+                e1,
                 v1,
-                v1 * dx,
+                e2,
                 v2,
                 to_red,
                 to_green,

@@ -1,12 +1,16 @@
 """From sums over pixels to gradients of the Gaussians' parameters and of the camera's pose.
 
 Work goes 16 Gaussians at a time, as in `project`; what the forward pass found is computed again.
-With V = [v_xx, v_xy; v_xy, v_yy] the sums of v dx dx and so on, and M the conic, the gradient with
-respect to the covariance in the picture is M V M / 2. Letters: n Gaussians, m of them seen, k
+With V the sum of v d d^T over pixels at d from the centre and M the conic, the gradient with
+respect to the covariance in the picture is M V M / 2, and M d = 2 ln 2 [F e, G e + H dy] with
+e = F dx + G dy: from sums of v times products of e and dy it comes out right for needles, too,
+where M V M would be a difference of large numbers. Letters: n Gaussians, m of them seen, k
 harmonics beyond the first, p parts of the work.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numba import prange
@@ -38,6 +42,7 @@ from polyfield.kernels.rasterize.project import LOGIT, MEAN, QUAT, SCALE, read_p
 from polyfield.kernels.rasterize.screen import (
     FX,
     FY,
+    LOG2_E,
     RED,
     determinants,
     dot,
@@ -60,6 +65,8 @@ from polyfield.kernels.vectors import (
 )
 
 NORMALS = False  # known in compiling
+CONIC = math.sqrt(0.5 * LOG2_E)  # F^2 of a conic of 1
+NATURAL = 2 / LOG2_E  # what a power of 2 is of one of e, twice
 
 
 @leaf
@@ -86,25 +93,33 @@ def project_16_backward(camera, degree, antialiased, blur, pose, local):  # type
     p11 = dot(v0, v1, v2, v0, v1, v2)
     c00, c11 = p00 + blur, p11 + blur
     before, determinant = determinants(u0, u1, u2, v0, v1, v2, blur)
-    over = 1 / determinant
-    a, b, c = c11 * over, -1 * c01 * over, c00 * over
-    total, v_x, v_xx = plane(local, SUMS), plane(local, SUMS + 1), plane(local, SUMS + 2)
-    v_y, v_xy, v_yy = plane(local, SUMS + 3), plane(local, SUMS + 4), plane(local, SUMS + 5)
-    # d/d position in the picture, d/d covariance in the picture, d/d opacity's logit.
-    of_px, of_py = a * v_x + b * v_y, b * v_x + c * v_y
-    h00 = 0.5 * (a * a * v_xx + 2 * a * b * v_xy + b * b * v_yy)
-    h01 = 0.5 * (a * b * v_xx + (a * c + b * b) * v_xy + b * c * v_yy)
-    h11 = 0.5 * (b * b * v_xx + 2 * b * c * v_xy + c * c * v_yy)
+    over, flat = 1 / determinant, 1 / c11
+    f = root(c11 * over) * CONIC
+    g, h = -1 * c01 * flat * f, CONIC * CONIC * flat
+    total, v_e, v_ee = plane(local, SUMS), plane(local, SUMS + 1), plane(local, SUMS + 2)
+    v_y, v_ey, v_yy = plane(local, SUMS + 3), plane(local, SUMS + 4), plane(local, SUMS + 5)
+    # d/d position in the picture, d/d opacity's logit.
+    of_px, of_py = NATURAL * f * v_e, NATURAL * (g * v_e + h * v_y)
+    store(local, OF_LOGIT * LANES, total / (1 + exponential_of(plane(local, LOGIT))))
+    # d/d rows u, v in units of the axes; e along an axis without a difference of large products.
+    n0, n1, n2 = u1 * v2 - u2 * v1, u2 * v0 - u0 * v2, u0 * v1 - u1 * v0
+    scale = f * flat
+    along0 = scale * (blur * u0 + v1 * n2 - v2 * n1)
+    along1 = scale * (blur * u1 + v2 * n0 - v0 * n2)
+    along2 = scale * (blur * u2 + v0 * n1 - v1 * n0)
+    s_e, s_y = NATURAL * NATURAL * f * v_ee, NATURAL * NATURAL * f * h * v_ey
+    du0, du1, du2 = s_e * along0 + s_y * v0, s_e * along1 + s_y * v1, s_e * along2 + s_y * v2
+    s_e = NATURAL * NATURAL * (g * v_ee + h * v_ey)
+    s_y = NATURAL * NATURAL * h * (g * v_ey + h * v_yy)
+    dv0, dv1, dv2 = s_e * along0 + s_y * v0, s_e * along1 + s_y * v1, s_e * along2 + s_y * v2
     if antialiased:
         inverse = select(before > 0, 1 / before, 0)
-        h00 = h00 + 0.5 * total * (p11 * inverse - c11 * over)
-        h11 = h11 + 0.5 * total * (p00 * inverse - c00 * over)
-        h01 = h01 + 0.5 * total * c01 * (over - inverse)
-    store(local, OF_LOGIT * LANES, total / (1 + exponential_of(plane(local, LOGIT))))
-    # d/d rows u, v in units of the axes; scales, rotation, t.
-    du0, dv0 = 2 * (h00 * u0 + h01 * v0), 2 * (h01 * u0 + h11 * v0)
-    du1, dv1 = 2 * (h00 * u1 + h01 * v1), 2 * (h01 * u1 + h11 * v1)
-    du2, dv2 = 2 * (h00 * u2 + h01 * v2), 2 * (h01 * u2 + h11 * v2)
+        h00 = total * (p11 * inverse - c11 * over)
+        h11 = total * (p00 * inverse - c00 * over)
+        h01 = total * c01 * (over - inverse)
+        du0, dv0 = du0 + h00 * u0 + h01 * v0, dv0 + h01 * u0 + h11 * v0
+        du1, dv1 = du1 + h00 * u1 + h01 * v1, dv1 + h01 * u1 + h11 * v1
+        du2, dv2 = du2 + h00 * u2 + h01 * v2, dv2 + h01 * u2 + h11 * v2
     store(local, OF_SCALE * LANES, du0 * u0 + dv0 * v0)
     store(local, (OF_SCALE + 1) * LANES, du1 * u1 + dv1 * v1)
     store(local, (OF_SCALE + 2) * LANES, du2 * u2 + dv2 * v2)

@@ -96,10 +96,12 @@ def project(g: Gaussians, view: PinholeView, degree: int, antialiased: bool) -> 
         [(across[:, i] * across[:, j]).sum(dim=1) for i, j in ((0, 0), (0, 1), (1, 1))], dim=1
     )
     blurred = sharp + sharp.new_tensor([BLUR, 0.0, BLUR])
-    area = _determinant(blurred)
+    # Of needles the determinants would be differences of large products.
+    sharp_area = torch.linalg.cross(across[:, 0], across[:, 1]).square().sum(dim=1)
+    area = sharp_area + BLUR * (sharp[:, 0] + sharp[:, 2] + BLUR)
     opacities = torch.sigmoid(g.opacity_logits)
     if antialiased:
-        ratio = _determinant(sharp) / area
+        ratio = sharp_area / area
         drawn = ratio > torch.finfo(ratio.dtype).tiny  # the root's slope has no end at 0
         opacities = opacities * torch.where(drawn, ratio, 1.0).sqrt() * drawn
     fx, fy, cx, cy = view.intrinsics
@@ -118,7 +120,6 @@ def drawable(
         numbers = [p.centers, p.covariances, p.conics, p.opacities[:, None], p.colors]
         ok = (p.z > near) & (p.opacities >= LEAST_ALPHA)
         ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
-        ok &= _determinant(p.covariances) > 0  # also after rounding
         ok &= g.quats.norm(dim=1) > SHORT
         return torch.nonzero(ok)[:, 0]
 
@@ -151,11 +152,6 @@ def _slopes(at: Float[Tensor, "m 3"], view: PinholeView) -> Float[Tensor, "m 2 3
         row[axis] = focal / z
         rows.append(torch.stack(row, dim=1))
     return torch.stack(rows, dim=1)
-
-
-def _determinant(covariances: Float[Tensor, "m 3"]) -> Float[Tensor, " m"]:
-    xx, xy, yy = covariances.unbind(dim=1)
-    return xx * yy - xy * xy
 
 
 def degree_of(k: int) -> int:

@@ -30,6 +30,7 @@ from polyfield.kernels.rasterize.reference import rasterize_reference
 F64 = torch.float64
 INTRINSICS = (34.0, 37.0, 21.0, 14.5)
 PICTURES = ("rgb", "opacity", "z_depth", "median_z_depth", "normals")
+NAMES = ("means", "quats", "log_scales", "opacity_logits")
 EVERYTHING = ("z_depth", "median", "normals")
 
 
@@ -194,13 +195,13 @@ def test_extreme_shapes_are_the_reference() -> None:
 
 
 @pytest.mark.parametrize("away", [0.0, 1.0])
-@pytest.mark.parametrize("length", [3e3, 1e5])
+@pytest.mark.parametrize("length", [1e2, 3e3, 1e5])
 def test_needles_are_the_reference_in_single_precision(length: float, away: float) -> None:
     """Lines a pixel wide and many pictures long, from their middle or from one deviation beside."""
     angle = 0.7
     place = torch.tensor([math.cos(angle), math.sin(angle), 0]) * away * length / 1000
     needle = [
-        place[None] + torch.tensor([0, 0, 1.0]),
+        place[None] + torch.tensor([0.003, 0.002, 1.0]),
         torch.tensor([[math.cos(angle / 2), 0, 0, math.sin(angle / 2)]]),
         torch.tensor([[length / 1000, 1e-6, 1e-6]]).log(),
         torch.tensor([4.0]),
@@ -209,10 +210,20 @@ def test_needles_are_the_reference_in_single_precision(length: float, away: floa
     ]
     view = PinholeView(torch.eye(4)[:3], (1000, 1000, 32, 24), 64, 48)
     exact = PinholeView(torch.eye(4, dtype=F64)[:3], *(view.intrinsics, view.width, view.height))
-    found = rasterize(*needle, view).opacity
-    expected = rasterize_reference(*(p.double() for p in needle), exact).opacity
+    leaves = [p.clone().requires_grad_() for p in needle]
+    truths = [p.double().requires_grad_() for p in needle]
+    found = rasterize(*leaves, view).opacity
+    expected = rasterize_reference(*truths, exact).opacity
     assert expected.max() > 0.5
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=0.03)
+    slope = torch.randn(found.shape, generator=torch.Generator().manual_seed(0))
+    (found * slope).sum().backward()
+    (expected * slope).sum().backward()
+    for name, leaf, truth in zip(NAMES[:4], leaves, truths, strict=False):
+        assert leaf.grad is not None
+        assert truth.grad is not None
+        error = (leaf.grad - truth.grad).norm() / truth.grad.norm()
+        assert error < 0.1, name
 
 
 def test_a_second_derivative_is_refused() -> None:
