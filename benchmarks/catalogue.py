@@ -111,6 +111,7 @@ THUMB = ["dataset.downscale=3", "dataset.split=every:77"]
 AS_MANY = "densify.most=40000"
 SPLATS: dict[str, tuple[str, float, list[str]]] = {
     "cup-267x200-none": ("cup", 30, [*THUMB, "densify=none"]),
+    "cup-267x200-classic": ("cup", 30, [*THUMB, "densify=classic"]),
     "cup-267x200-mcmc": ("cup", 30, THUMB),
     "cup-400x300-mcmc": ("cup", 120, ["dataset.downscale=2", AS_MANY]),
     "cup-400x300-classic": ("cup", 120, ["dataset.downscale=2", "densify=classic", AS_MANY]),
