@@ -193,6 +193,8 @@ class SplattingTask(PhotoTask):
             raise InputError("no Gaussians to learn", field="field", hint="`begin` places some")
         factor = self._factor(progress)
         photo = self.photos.sample(generator, factor)
+        if factor > 1 and photo.mask is not None and not bool(photo.mask.any()):
+            factor, photo = 1, self.photos.at(photo.index)  # made small, nothing of it is valid
         behind = self.training_background(generator)
         view, self._statistics = self.view(photo.index, factor), self.strategy.statistics()
         self._meet_later_terms(view)

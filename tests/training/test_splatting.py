@@ -101,6 +101,17 @@ def test_a_step_counts_pixels_and_gaussians(ball: Any) -> None:
     assert set(result.terms) == {"color"}
 
 
+def test_a_photo_of_which_little_is_valid_is_not_made_small(ball: Any) -> None:
+    scene = ball.ball_scene("none")
+    masks = np.zeros((12, 24, 24, 1), np.uint8)
+    masks[:, ::2, ::2] = 255  # no pixel of half the size is valid all through
+    scene.masks = Images.from_arrays(masks)
+    task = begun(scene, upsample=[0.5])
+    result = task.loss(0, 0.0, generator())
+    assert result.n_rays == 24 * 24
+    assert result.loss.item() > 0
+
+
 def test_masked_pixels_do_not_count(ball: Any) -> None:
     scene = ball.ball_scene("none")
     masks = np.full((12, 24, 24, 1), 255, np.uint8)
