@@ -50,12 +50,22 @@ def leaf(function: Block) -> Block:
 _variants: dict[str, Block] = {}
 
 
-def variant(function: Block, kind: Callable[[Block], Block] = block, **constants: Any) -> Block:
+def variant(function: Block, **constants: Any) -> Block:
     """A block function with global constants of its own (dimensions, widths), known in compiling.
 
     `function` may be a block function or a plain one; constants may be block functions as well.
-    What makes no arrays may be of the kind `leaf`.
     """
+    return _variant(function, block, constants)
+
+
+def leaf_variant(function: Block, **constants: Any) -> Block:
+    """As `variant`, of a function that makes no arrays: see `leaf`."""
+    return _variant(function, leaf, constants)
+
+
+def _variant(
+    function: Block, kind: Callable[[Block], Block], constants: Mapping[str, Any]
+) -> Block:
     plain = getattr(function, "py_func", function)
     label = ",".join(f"{key}={name_of(value)}" for key, value in sorted(constants.items()))
     key = f"{plain.__module__}.{plain.__qualname__}[{label}]{kind.__name__}"

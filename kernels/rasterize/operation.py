@@ -14,7 +14,7 @@ import torch
 from numba import get_num_threads
 from torch import Tensor
 
-from polyfield.kernels.blocks import leaf, specialise, variant
+from polyfield.kernels.blocks import leaf_variant, specialise, variant
 from polyfield.kernels.gradients import direct_gradient
 from polyfield.kernels.launch import launch
 from polyfield.kernels.rasterize import bins, blend, blend_backward, order, project
@@ -157,7 +157,7 @@ def _draw(
     disparity, distortion = np.empty(paired, dtype), np.empty(paired, dtype)
     reached, done = np.empty(count, np.int64), np.empty(count, np.int64)
     flags = _flags(settings)
-    specialise(blend.blend, **flags, blend_tile=variant(primitive.blend_tile, leaf, **flags))(
+    specialise(blend.blend, **flags, blend_tile=leaf_variant(primitive.blend_tile, **flags))(
         sorted_rows, ranks, spans, starts, work, camera[NEAREST], background, rgb, opacity, depth,
         median, normals, disparity, distortion, reached, done,
     )  # fmt: skip
@@ -185,7 +185,7 @@ def _sums(
     sums = _workspace.zeros("sums", (parts, len(rows), primitive.sums), rows.dtype)
     flags = _flags(settings, absolute=settings.absolute)
     bound: dict[str, Any] = {
-        "blend_tile_backward": variant(primitive.blend_tile_backward, leaf, **flags),
+        "blend_tile_backward": leaf_variant(primitive.blend_tile_backward, **flags),
         "fill_tile": variant(blend_backward.fill_tile, **_flags(settings)),
     }
     specialise(blend_backward.blend_backward, DISTORTION=settings.distortion, **bound)(
@@ -250,7 +250,7 @@ class Rasterize(torch.autograd.Function):
         means, quats, log_scales, opacity_logits, _, sh_rest = parameters
         with launch():
             sums = _sums(primitive, settings, picture, background, gradients)
-            bound = variant(primitive.project_16_backward, leaf, NORMALS=settings.normals)
+            bound = leaf_variant(primitive.project_16_backward, NORMALS=settings.normals)
             specialise(onto_parameters.project_backward, project_16_backward=bound)(
                 picture.camera, means, quats, log_scales, opacity_logits, sh_rest, settings.degree,
                 settings.antialiased, BLUR, picture.visible, picture.rank_of, picture.rows, sums,
