@@ -112,8 +112,6 @@ class Gaussians(nn.Module):
             new = values[name].detach().to(parameter)
             if name == "sh_rest":
                 parameter[:, : new.shape[1]] = new[:, :k]
-                if bool(new.any()):  # they were learned with it, and go on so
-                    self.active.clamp_(min=HARMONICS.index(min(new.shape[1], k)))
             elif new.shape == parameter.shape:
                 parameter.copy_(new)
             else:

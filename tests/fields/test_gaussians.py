@@ -97,17 +97,3 @@ def test_bad_settings_are_refused(setting: str, value: float) -> None:
 def test_values_of_another_shape_are_refused() -> None:
     with pytest.raises(InputError, match="quats"):
         Gaussians().place({**values(3), "quats": torch.zeros(2, 4)})
-
-
-def test_harmonics_that_were_learned_count_from_the_start() -> None:
-    field = Gaussians(degree=3)
-    values = {name: tensor.detach().clone() for name, tensor in field.tensors.items()}
-    values = {name: torch.ones(2, *tensor.shape[1:]) for name, tensor in values.items()}
-    field.place({**values, "sh_rest": torch.zeros(2, 8, 3)})
-    assert int(field.active) == 0
-    field.place({**values, "sh_rest": torch.ones(2, 8, 3)})
-    assert int(field.active) == 2
-    field.grow(0, 0.0)
-    assert int(field.active) == 2
-    field.grow(1, 1.0)
-    assert int(field.active) == 3
