@@ -95,8 +95,7 @@ def tables(budget: Mapping[str, Any]) -> dict[str, int]:
 def gaussians(budget: Mapping[str, Any]) -> int:
     """How many Gaussians a training can place and shape: 8 a step, or 600 a second.
 
-    On the cup at a third of its size 2,500 steps reach 29.2 dB with the 9,095 they begin with, 29.6
-    with 20,000; more make steps dearer than they are worth.
+    More make steps dearer than they are worth.
 
     Args:
         budget: `max_steps` and `max_seconds`, None for no bound.
