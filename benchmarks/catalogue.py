@@ -112,10 +112,10 @@ AS_MANY = "densify.most=40000"
 SPLATS: dict[str, tuple[str, float, list[str]]] = {
     "cup-267x200-none": ("cup", 30, [*THUMB, "densify=none"]),
     "cup-267x200-classic": ("cup", 30, [*THUMB, "densify=classic"]),
-    "cup-267x200-mcmc": ("cup", 30, THUMB),
-    "cup-400x300-mcmc": ("cup", 120, ["dataset.downscale=2", AS_MANY]),
+    "cup-267x200-mcmc": ("cup", 30, [*THUMB, "densify=mcmc"]),
+    "cup-400x300-mcmc": ("cup", 120, ["dataset.downscale=2", "densify=mcmc", AS_MANY]),
     "cup-400x300-classic": ("cup", 120, ["dataset.downscale=2", "densify=classic", AS_MANY]),
-    "fox-mcmc": ("fox", 120, [AS_MANY]),
+    "fox-mcmc": ("fox", 120, ["densify=mcmc", AS_MANY]),
     "fox-classic": ("fox", 120, ["densify=classic", AS_MANY]),
 }
 

@@ -21,6 +21,7 @@ from polyfield.fields.gaussians import Gaussians
 from polyfield.renderers.splat import SplatRenderer
 from polyfield.training import scene_defaults
 from polyfield.training.densification import Strategy
+from polyfield.training.densification_choice import chosen_densify
 from polyfield.training.instantiate import TARGET, configuration_node, find_class, make
 from polyfield.training.photo_task import PhotoTask
 from polyfield.training.seeds import scene_extent
@@ -64,17 +65,16 @@ def build_splatting(config: Config, scene: Scene) -> Task:
         field="renderer",
         required={"field": field},
     )
-    counts = _counts(config)
+    counts, chosen = _counts(config), picture_settings(config)
     strategy = make(
-        configuration_node(config, "densify"),
+        chosen_densify(configuration_node(config, "densify"), chosen, scene),
         kind=Strategy,
         trust=trust,
         field="densify",
         offers={"prune_opacity": PRUNE_OPACITY[field.primitive], "most": counts["most"]},
     )
-    settings = {key: value for key, value in picture_settings(config).items() if key != "name"}
     task: Task = make(
-        settings,
+        {key: value for key, value in chosen.items() if key != "name"},
         renderer,
         scene,
         kind=SplattingTask,
@@ -86,8 +86,8 @@ def build_splatting(config: Config, scene: Scene) -> Task:
     return task
 
 
-def settled_splatting(config: Config) -> dict[str, Any]:
-    """The configuration without what Gaussians have no use for, and how many there may be.
+def settled_splatting(config: Config, scene: Scene) -> dict[str, Any]:
+    """The configuration without what Gaussians have no use for, how they multiply, and how many.
 
     Raises:
         InputError: for such a key that was set.
@@ -98,7 +98,8 @@ def settled_splatting(config: Config) -> dict[str, Any]:
         message = "Gaussians need no geometry to lie around"
         raise InputError(message, field="trainer.geometry", found=share, expected=0, hint=hint)
     counts = _counts(config)
-    densify, task = dict(config.get("densify") or {}), picture_settings(config)
+    task = picture_settings(config)
+    densify = chosen_densify(config.get("densify") or {}, task, scene)
     for node in (densify, task):
         node.update({key: n for key, n in counts.items() if key in node and node[key] is None})
     return {**config, "task": task, "densify": densify}

@@ -51,7 +51,7 @@ def build_radiance(config: Config, scene: Scene) -> Task:
 def settled(config: dict[str, Any], scene: Scene) -> dict[str, Any]:
     """The configuration with what suits the scene and the budget, which may change later."""
     if is_splatting(config):
-        return settled_splatting(config)
+        return settled_splatting(config, scene)
     renderer = chosen_renderer(configuration_node(config, "renderer"), scene)
     return {**scene_defaults.with_tables(config), "renderer": renderer}
 

@@ -45,9 +45,8 @@ def scene_gaussians(
     if count < 1:
         raise InputError(field="count", found=count, expected="1 or more")
     settings: dict[str, Any] = {"opacity": opacity, "scale": scale, "degree": degree}
-    known = scene.points is not None and len(scene.points) > 0
     if source == "auto":
-        source = "points" if known else "depths" if scene.depths is not None else "random"
+        source = first_source(scene)
     if source == "random":
         return random_gaussians(scene, count, generator, **settings)
     if source not in SOURCES:
@@ -56,7 +55,7 @@ def scene_gaussians(
         return gaussians_from_mesh_file(Path(source), count, generator, **settings)
     if source == "depths":
         points, colors = points_from_depths(scene, count, generator)
-    elif not known:
+    elif not _has_points(scene):
         hint = "source=random begins without"
         raise InputError(field="points", found="none", expected="a scene with points", hint=hint)
     else:
@@ -64,6 +63,17 @@ def scene_gaussians(
     extent = scene_extent(scene)
     settings.update(largest=LARGEST * extent, lone=0.1 * LARGEST * extent)
     return gaussians_from_points(points, colors, **settings)
+
+
+def first_source(scene: Scene) -> str:
+    """The first of "points", "depths" and "random" that a scene has."""
+    if _has_points(scene):
+        return "points"
+    return "depths" if scene.depths is not None else "random"
+
+
+def _has_points(scene: Scene) -> bool:
+    return scene.points is not None and len(scene.points) > 0
 
 
 def _sparse(scene: Scene, count: int) -> tuple[Any, Any]:
