@@ -76,7 +76,7 @@ def splatted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "field.degree=1",
         "trainer.max_steps=150",
     ]
-    assert cli.main(["train", *words, "densify.every=20", "optimizer.lr=5e-3"]) == 0
+    assert cli.main(["train", *words, "densify=mcmc", "densify.every=20", "optimizer.lr=5e-3"]) == 0
     return run
 
 
