@@ -155,6 +155,8 @@ class SplattingTask(PhotoTask):
         if self.field.primitive == "surfels":
             values = as_disks(values, generator)
         self.field.place(values)
+        if self.seeding.file is not None:
+            self.field.count_learned()
         self.strategy.begin(len(self.field), scene_extent(self.scene))
         if display is not None:
             display.note(f"gaussians {len(self.field):,} to begin with")
