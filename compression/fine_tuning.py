@@ -63,11 +63,13 @@ def fine_tune(
         photo = photos.photo(order.pop(), generator)
         table = networks.each(encoded) * size + mean
         gaussians: dict[str, Any] = {**gaussians_of(table)}
+        behind = photo.background if photo.exposure is None else None
         drawn = rasterize(
-            means, **gaussians, view=photo.view, background=photo.background,
-            antialiased=antialiased,
-        )  # fmt: skip
-        rgb = drawn.rgb if photo.exposure is None else exposed(drawn.rgb, photo.exposure)
+            means, **gaussians, view=photo.view, background=behind, antialiased=antialiased
+        )
+        rgb = drawn.rgb
+        if photo.exposure is not None:
+            rgb = exposed(drawn, photo.exposure, photo.background)
         loss = photometric_loss(rgb, photo.truth, SSIM, photo.mask)
         if frequency:
             loss = loss + frequency * frequency_loss(rgb, photo.truth, photo.mask)

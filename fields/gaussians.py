@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.errors import InputError
+from polyfield.kernels.launch import exclusive
 from polyfield.kernels.rasterize.arguments import check_primitive
 from polyfield.splats.splats import HARMONICS, Splats
 
@@ -88,7 +89,7 @@ class Gaussians(nn.Module):
                 raise InputError(field=f"field: rate of {name}", found=rate, expected="0 or more")
         self._finals = {"means": means_final}
         self.register_buffer("active", torch.tensor(degree if degree_every == 0 else 0))
-        self._resize(0)
+        self.replace(self._room(0))
 
     def __len__(self) -> int:
         """How many there are."""
@@ -96,8 +97,9 @@ class Gaussians(nn.Module):
 
     @property
     def tensors(self) -> dict[str, nn.Parameter]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in NAMES}
+        """The parameters by name, all of one moment: `replace` waits, and is waited for."""
+        with exclusive():
+            return {name: getattr(self, name) for name in NAMES}
 
     @torch.no_grad()
     def place(self, values: Mapping[str, Tensor]) -> None:
@@ -107,8 +109,8 @@ class Gaussians(nn.Module):
             values: by name, `means` [n,3] and so on; of `sh_rest` any degree.
         """
         n, k = len(values["means"]), HARMONICS[self.degree]
-        self._resize(n)
-        for name, parameter in self.tensors.items():
+        parameters = self._room(n)
+        for name, parameter in parameters.items():
             new = values[name].detach().to(parameter)
             if name == "sh_rest":
                 parameter[:, : new.shape[1]] = new[:, :k]
@@ -117,25 +119,37 @@ class Gaussians(nn.Module):
             else:
                 expected = list(parameter.shape)
                 raise InputError(field=name, found=list(new.shape), expected=expected)
+        self.replace(parameters)
 
     def replace(self, parameters: Mapping[str, nn.Parameter]) -> None:
-        """Use these parameters from now on."""
-        for name in NAMES:
-            setattr(self, name, parameters[name])
+        """Use these parameters from now on, all six at once for a thread that renders."""
+        with exclusive():
+            for name in NAMES:
+                setattr(self, name, parameters[name])
+
+    def count_learned(self) -> None:
+        """Let all degrees count whose harmonics are not zero: those of Gaussians that have learned.
+
+        Random numbers in them would count too, so that it is for the caller to say.
+        """
+        used = self.sh_rest.detach().ne(0).any(dim=2).any(dim=0).nonzero()
+        if len(used):
+            highest = int(used[-1]) + 1  # harmonics up to the last that is used
+            self.active.clamp_(min=next(d for d, k in enumerate(HARMONICS) if k >= highest))
 
     def take_structure(self, tensors: Mapping[str, Tensor]) -> None:
         """Make room for as many as were saved."""
         if "means" in tensors and len(tensors["means"]) != len(self):
-            self._resize(len(tensors["means"]))
+            self.replace(self._room(len(tensors["means"])))
 
-    def _resize(self, n: int) -> None:
+    def _room(self, n: int) -> dict[str, nn.Parameter]:
+        """Parameters of n Gaussians, all zero."""
         shapes = {
             "quats": (n, 4),
             "opacity_logits": (n,),
             "sh_rest": (n, HARMONICS[self.degree], 3),
         }
-        for name in NAMES:
-            setattr(self, name, nn.Parameter(torch.zeros(shapes.get(name, (n, 3)))))
+        return {name: nn.Parameter(torch.zeros(shapes.get(name, (n, 3)))) for name in NAMES}
 
     def grow(self, step: int, progress: float) -> list[object]:
         """Let a further degree count when its turn has come; no parameter is replaced."""

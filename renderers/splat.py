@@ -95,7 +95,8 @@ class SplatRenderer(nn.Module):
         Args:
             background: sRGB behind everything; None for black.
             modes: what the picture is for, of `image.MODES`.
-            appearance: an exposure, [12]: see `training.exposure`; None for none.
+            appearance: an exposure, [12], of the Gaussians and not of the background: see
+                `exposed`; None for none.
 
         Raises:
             InputError: for a mode that there is not, or a camera with a distorting lens.
@@ -103,9 +104,11 @@ class SplatRenderer(nn.Module):
         check_modes(modes)
         view = view_of(cameras, i, like=self.field.means)
         wants = ("z_depth", "normals") if "normal" in modes else ("z_depth",)
-        drawn = self.draw(view, background, wants)
+        drawn = self.draw(view, background if appearance is None else None, wants)
         assert drawn.z_depth is not None
-        rgb = drawn.rgb if appearance is None else exposed(drawn.rgb, appearance.view(3, 4))
+        rgb = drawn.rgb
+        if appearance is not None:
+            rgb = exposed(drawn, appearance.view(3, 4), background)
         hit = drawn.opacity > 0
         depth = drawn.z_depth / drawn.opacity.clamp(min=1e-10) / axis_cosines(view)
         extras = {"n_samples": 0 if drawn.visible is None else int(drawn.visible.sum())}
@@ -176,10 +179,24 @@ def axis_cosines(view: PinholeView) -> Float[Tensor, "h w"]:
     return (1 + u[None, :] ** 2 + v[:, None] ** 2).rsqrt()
 
 
-def exposed(rgb: Float[Tensor, "3 h w"], exposure: Float[Tensor, "3 4"]) -> Float[Tensor, "3 h w"]:
-    """Colours after an affine map of them: [:, :3] times the colour, plus the last column."""
-    mapped = torch.einsum("ij,jhw->ihw", exposure[:, :3], rgb)
-    return mapped + exposure[:, 3, None, None]
+def exposed(
+    drawn: Rasterized, exposure: Float[Tensor, "3 4"], background: Float[Tensor, "3"] | None = None
+) -> Float[Tensor, "3 h w"]:
+    """A picture in other light: of what it shows, colours c become A c + b; what is behind stays.
+
+    The background is what a picture is laid on, not what a photo saw: photos with alpha are laid on
+    it as it is, and what is exported in this light has none.
+
+    Args:
+        drawn: on black.
+        exposure: [A | b].
+        background: sRGB, to be laid behind; None for black.
+    """
+    mapped = torch.einsum("ij,jhw->ihw", exposure[:, :3], drawn.rgb)
+    mapped = mapped + exposure[:, 3, None, None] * drawn.opacity
+    if background is None:
+        return mapped
+    return mapped + background[:, None, None] * (1 - drawn.opacity)
 
 
 def _unit(normals: Float[Tensor, "3 h w"], opacity: Float[Tensor, "h w"]) -> Tensor:

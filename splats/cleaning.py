@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from polyfield.errors import InputError
-from polyfield.splats.activations import SMALLEST
+from polyfield.splats.activations import SMALLEST, unit_quats
 from polyfield.splats.splats import HARMONICS, Splats
 
 TRANSPARENT = float(np.log(1 / 254)) - 1e-3
 """Logit of opacity 1/255, less what rounding does to it: renderers skip what is below."""
 
 SURE = 16.0  # logit of what is as good as 0 or 1 in float32
-SHORTEST = 1e-12  # length of a quaternion
+SHORTEST, LONGEST = 1e-12, 1e14  # of a quaternion; beyond, renderers take it for none
 LARGEST_LOG_SCALE = 80.0  # float32 holds its exponential
 BLOCK = 4096  # Gaussians
 
@@ -42,7 +42,8 @@ def clean(splats: Splats, transparent: bool = False) -> Cleaned:
     """Drop Gaussians that are not finite or have no rotation.
 
     An infinite logit means an opacity of 0 or 1, a log-scale of minus infinity a flat Gaussian:
-    other programs write them, and they become finite here.
+    other programs write them, and they become finite here; quaternions that are too long for
+    renderers get a length of 1.
 
     Args:
         splats: as read.
@@ -96,12 +97,17 @@ def checked_degree(degree: int) -> int:
 
 
 def _mended(splats: Splats) -> Splats:
-    logits, scales = splats.opacity_logits, splats.log_scales
+    logits, scales, quats = splats.opacity_logits, splats.log_scales, splats.quats
     changed: dict[str, Any] = {}
     if np.isinf(logits).any():
         changed["opacity_logits"] = np.where(np.isinf(logits), np.sign(logits) * SURE, logits)
     if np.isneginf(scales).any():
         changed["log_scales"] = np.where(np.isneginf(scales), np.log(SMALLEST), scales)
+    lengths = np.abs(quats).max(axis=1, initial=0)
+    long = (lengths > LONGEST) & np.isfinite(lengths)
+    if long.any():
+        changed["quats"] = quats.copy()
+        changed["quats"][long] = unit_quats(quats[long])
     return replace(splats, **changed) if changed else splats
 
 

@@ -32,6 +32,7 @@ SAME_LENGTH = 1e-5  # relative difference of axes up to which a matrix scales al
 LEAST_LOG = -1e4  # of the longest axis of a Gaussian
 
 
+@np.errstate(invalid="ignore")  # what is NaN stays so
 def flipped(splats: Splats, signs: tuple[int, int, int]) -> Splats:
     """The Gaussians with the axes of sign -1 pointing the other way; exact, and its own inverse."""
     x, y, z = signs

@@ -155,6 +155,8 @@ class SplattingTask(PhotoTask):
         if self.field.primitive == "surfels":
             values = as_disks(values, generator)
         self.field.place(values)
+        if self.seeding.file is not None:
+            self.field.count_learned()
         self.strategy.begin(len(self.field), scene_extent(self.scene))
         if display is not None:
             display.note(f"gaussians {len(self.field):,} to begin with")
@@ -198,8 +200,11 @@ class SplattingTask(PhotoTask):
         behind = self.training_background(generator)
         view, self._statistics = self.view(photo.index, factor), self.strategy.statistics()
         self._meet_later_terms(view)
-        drawn = self.splats.draw(view, behind, self._wants(progress), self._statistics)
-        rgb = drawn.rgb if self.codes is None else exposed(drawn.rgb, self.codes(photo.index))
+        laid_behind = behind if self.codes is None else None  # what is behind is not exposed
+        drawn = self.splats.draw(view, laid_behind, self._wants(progress), self._statistics)
+        rgb = drawn.rgb
+        if self.codes is not None:
+            rgb = exposed(drawn, self.codes(photo.index), behind)
         truth = laid_on(photo, behind)
         terms = {"color": photometric_loss(rgb, truth, self.ssim, photo.mask)}
         terms.update(self._other_losses(photo, drawn))

@@ -25,7 +25,11 @@ from polyfield.kernels.rasterize.records import BLUR, ScreenStatistics
 from polyfield.kernels.rasterize.screen import LOG2_E, NEAREST, ROW, TILE
 from polyfield.kernels.workspace import Workspace
 
-SUMS_MOST = 1 << 28  # bytes of gradients of rows, all parts together, where there are many parts
+# Bytes of gradients of rows, all parts together, where there are many parts. A part has sums of its
+# own for all that is in a picture, 64 bytes of a Gaussian and 128 of a surfel: a million Gaussians
+# in one picture leave four threads to the backward pass over tiles, 250,000 leave sixteen. More
+# parts are more memory to hold, to clear and to add up; on many cores it is worth raising.
+SUMS_MOST = 1 << 28
 _workspace = Workspace()
 _WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 

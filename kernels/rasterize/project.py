@@ -12,8 +12,8 @@ from numba import prange
 
 from polyfield.kernels.blocks import leaf
 from polyfield.kernels.rasterize.harmonics import SH0, harmonics_at
+from polyfield.kernels.rasterize.records import BEYOND, LONG, SHORT
 from polyfield.kernels.rasterize.screen import (
-    BEYOND,
     COLUMNS,
     CX,
     CY,
@@ -110,9 +110,10 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     l2, logit = load(local, (SCALE + 2) * LANES), load(local, LOGIT * LANES)
     # Written so that what is NaN, infinite or without direction is not seen.
     norm = qw * qw + qx * qx + qy * qy + qz * qz
-    sane = (absolute(l0 + l1 + l2 + logit * 0) < BEYOND) & (norm > 0) & (norm < BEYOND)
+    logs = absolute(l0) + absolute(l1) + absolute(l2) + logit * 0
+    sane = (logs < BEYOND) & (norm > SHORT * SHORT) & (norm < LONG * LONG)
     x, y, z = in_camera(camera, mx, my, mz)
-    sane = sane & (z > camera[NEAREST]) & (absolute(x) + absolute(y) + z < BEYOND)
+    sane = sane & (z > camera[NEAREST]) & (absolute(x) + absolute(y) + z < LONG)
     unit = 1 / root(norm)
     r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_of(
         qw * unit, qx * unit, qy * unit, qz * unit
@@ -205,7 +206,8 @@ def project(  # type: ignore[no-untyped-def]
                     red += value * sh_rest[i, k, 0]
                     green += value * sh_rest[i, k, 1]
                     blue += value * sh_rest[i, k, 2]
-                if left > right or top > bottom or not abs(red + green + blue) < BEYOND:
+                bright = abs(red) + abs(green) + abs(blue)
+                if left > right or top > bottom or not bright < BEYOND:
                     radii[i] = 0
                     continue
                 radii[i] = radius

@@ -10,15 +10,21 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polyfield.kernels.quaternions import rotation_from_quaternion
-from polyfield.kernels.rasterize.records import BLUR, LEAST_ALPHA, PinholeView
+from polyfield.kernels.rasterize.records import (
+    BEYOND,
+    BLUR,
+    LEAST_ALPHA,
+    LONG,
+    SHORT,
+    PinholeView,
+)
 from polyfield.kernels.spherical_harmonics import spherical_harmonics_reference
 
 MARGIN = 0.3  # of half a picture, beyond which the slope of a projection stays as it is at the edge
-SHORT = 1e-12  # a quaternion of at most this length counts as zero
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,13 @@ class Projected:
 
     def radii(self) -> Float[Tensor, " m"]:
         """The longer half-axes of what is drawn, pixels."""
+        return (self.reach * self.largest()).sqrt()
+
+    def largest(self) -> Float[Tensor, " m"]:
+        """The larger eigenvalues of the covariances, pixels squared."""
         xx, xy, yy = self.covariances.unbind(dim=1)
         mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
-        return (self.reach * (mean + (half * half + xy * xy).sqrt())).sqrt()
+        return mean + (half * half + xy * xy).sqrt()
 
 
 @dataclass(frozen=True)
@@ -118,10 +128,29 @@ def drawable(
     with torch.no_grad():
         p = project(g, view, degree, antialiased)
         numbers = [p.centers, p.covariances, p.conics, p.opacities[:, None], p.colors]
-        ok = (p.z > near) & (p.opacities >= LEAST_ALPHA)
+        ok = (p.z > near) & (p.opacities >= LEAST_ALPHA) & (p.largest() < BEYOND)
         ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
-        ok &= g.quats.norm(dim=1) > SHORT
-        return torch.nonzero(ok)[:, 0]
+        return torch.nonzero(ok & sound(g, view, degree))[:, 0]
+
+
+def sound(g: Gaussians, view: PinholeView, degree: int, scales: int = 3) -> Bool[Tensor, " m"]:
+    """Which have a rotation and parameters that count as finite, see `records.BEYOND`.
+
+    Args:
+        scales: of which so many count.
+    """
+    turn, shift = view.camera_from_world[:, :3], view.camera_from_world[:, 3]
+    away = (g.means @ turn.T + shift).abs().sum(dim=1)
+    lights = signed_colors(g.means, g.sh_dc, g.sh_rest, -turn.T @ shift, degree) - 0.5
+    squares = g.quats.square().sum(dim=1)
+    return (
+        (away < LONG)
+        & (squares > SHORT * SHORT)
+        & (squares < LONG * LONG)
+        & (g.log_scales[:, :scales].abs().sum(dim=1) < BEYOND)
+        & g.opacity_logits.isfinite()
+        & (lights.abs().sum(dim=1) < BEYOND)
+    )
 
 
 def colors_of(
@@ -132,10 +161,21 @@ def colors_of(
     degree: int,
 ) -> Float[Tensor, "m 3"]:
     """Colours as a camera at `camera` sees them, 0 or more."""
+    return signed_colors(means, sh_dc, sh_rest, camera, degree).clamp(min=0)
+
+
+def signed_colors(
+    means: Float[Tensor, "m 3"],
+    sh_dc: Float[Tensor, "m 3"],
+    sh_rest: Float[Tensor, "m k 3"],
+    camera: Float[Tensor, "3"],
+    degree: int,
+) -> Float[Tensor, "m 3"]:
+    """Colours before what is below 0 is cut off."""
     directions = torch.nn.functional.normalize(means - camera, dim=1)
     basis = spherical_harmonics_reference(directions, degree)
     seen = basis[:, :1] * sh_dc + (basis[:, 1:, None] * sh_rest[:, : basis.shape[1] - 1]).sum(dim=1)
-    return (seen + 0.5).clamp(min=0)
+    return seen + 0.5
 
 
 def _slopes(at: Float[Tensor, "m 3"], view: PinholeView) -> Float[Tensor, "m 2 3"]:

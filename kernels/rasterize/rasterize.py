@@ -48,7 +48,7 @@ def rasterize(
     """A picture of Gaussians or surfels, differentiable to all of them, to pose and background.
 
     Left out are those whose centre is not beyond `near`, whose opacity is below 1/255, whose
-    quaternion is zero, or of whom anything is not finite.
+    quaternion is zero, or of whom anything is not finite; see `records.BEYOND`.
 
     Args:
         means: centres, world; the others as `splats.Splats` has them.

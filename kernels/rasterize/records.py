@@ -16,6 +16,10 @@ BLUR = 0.3  # added to the diagonal of a projected covariance, pixels squared
 LEAST_ALPHA = 1 / 255  # what is fainter in a pixel is left out
 MOST_ALPHA = 0.999
 OPAQUE = 1e-4  # a pixel is done when its transmittance falls below
+# What is counted as not finite: colours, logarithms and pixels beyond, and lengths, of quaternions
+# and of the way to a centre, whose squares are; and how short a quaternion counts as zero. The
+# compiled rasteriser and the plain one draw the same lines, float32 or not.
+BEYOND, LONG, SHORT = 1e30, 1e15, 1e-12
 # Of surfels alone: a disk is edge-on below this cosine, or above so many units of it a pixel; and
 # what is drawn of one has no ends in the picture where 1 - (rise of z along it / z)^2 is below.
 EDGE, SHARPEST, HORIZON = 1e-5, 1e12, 0.01

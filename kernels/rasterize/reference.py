@@ -49,7 +49,7 @@ def rasterize_reference(
     """A picture of Gaussians.
 
     Left out are those whose centre is not beyond `near`, whose opacity is below 1/255, whose
-    quaternion is zero, or of whom anything is not finite.
+    quaternion is zero, or of whom anything is not finite; see `records.BEYOND`.
 
     Args:
         means: centres, world; the others as `splats.Splats` has them.

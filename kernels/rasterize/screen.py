@@ -31,7 +31,6 @@ FX, FY, CX, CY, WIDTH, HEIGHT, NEAREST = 12, 13, 14, 15, 16, 17, 18
 LOG2_E = 1.4426950408889634
 LOG2_LEAST = -7.994353436858858  # log2 of 1/255, the least alpha
 TILE = 16  # pixels
-BEYOND = 1e30  # nothing that can be drawn is as large
 
 
 @leaf

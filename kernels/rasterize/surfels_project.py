@@ -29,9 +29,8 @@ from polyfield.kernels.rasterize.project import (
     store_box,
     store_normal,
 )
-from polyfield.kernels.rasterize.records import EDGE, HORIZON, SHARPEST
+from polyfield.kernels.rasterize.records import BEYOND, EDGE, HORIZON, LONG, SHARPEST, SHORT
 from polyfield.kernels.rasterize.screen import (
-    BEYOND,
     CX,
     CY,
     FX,
@@ -138,9 +137,10 @@ def project_16(camera, degree, antialiased, blur, local):  # type: ignore[no-unt
     logit = load(local, LOGIT * LANES)
     # Written so that what is NaN, infinite or without direction is not seen.
     norm = qw * qw + qx * qx + qy * qy + qz * qz
-    sane = (absolute(l0 + l1 + logit * 0) < BEYOND) & (norm > 0) & (norm < BEYOND)
+    sane = absolute(l0) + absolute(l1) + logit * 0 < BEYOND
+    sane = sane & (norm > SHORT * SHORT) & (norm < LONG * LONG)
     x, y, z = in_camera(camera, mx, my, mz)
-    sane = sane & (z > camera[NEAREST]) & (absolute(x) + absolute(y) + z < BEYOND)
+    sane = sane & (z > camera[NEAREST]) & (absolute(x) + absolute(y) + z < LONG)
     unit = 1 / root(norm)
     r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation_of(
         qw * unit, qx * unit, qy * unit, qz * unit

@@ -25,8 +25,9 @@ from torch import Tensor
 from polyfield.kernels.quaternions import rotation_from_quaternion
 from polyfield.kernels.rasterize.arguments import SURFEL_WANTS, checked_degree
 from polyfield.kernels.rasterize.composite_reference import Asked, picture_of
-from polyfield.kernels.rasterize.projection_reference import SHORT, Gaussians, colors_of
+from polyfield.kernels.rasterize.projection_reference import Gaussians, colors_of, sound
 from polyfield.kernels.rasterize.records import (
+    BEYOND,
     EDGE,
     HORIZON,
     LEAST_ALPHA,
@@ -57,7 +58,8 @@ def rasterize_surfels_reference(
     """A picture of surfels, as `reference.rasterize_reference` makes one of Gaussians.
 
     Left out are those whose centre is not beyond `near`, whose opacity is below 1/255, whose
-    quaternion is zero, or of whom anything but the third scale is not finite.
+    quaternion is zero, or of whom anything but the third scale is not finite; `records.BEYOND` says
+    what counts as that.
 
     Args:
         log_scales: of which the third is ignored.
@@ -172,5 +174,7 @@ def _drawable(g: Gaussians, view: PinholeView, degree: int, near: float) -> Int[
     """Which surfels are drawn: before the camera, not too faint, and numbers all through."""
     d = disks_of(g, view, degree, near)
     numbers = [d.centers, d.across.flatten(1), d.along, d.opacities[:, None], d.colors, d.normals]
-    ok = (d.z > near) & (d.opacities >= LEAST_ALPHA) & (g.quats.norm(dim=1) > SHORT)
-    return torch.nonzero(ok & torch.cat(numbers, dim=1).isfinite().all(dim=1))[:, 0]
+    largest = (d.across.abs().sum(dim=(1, 2)) + d.along.abs().sum(dim=1)) / d.z
+    ok = (d.z > near) & (d.opacities >= LEAST_ALPHA) & (largest < BEYOND)
+    ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
+    return torch.nonzero(ok & sound(g, view, degree, scales=2))[:, 0]

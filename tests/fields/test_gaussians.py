@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from threading import Thread
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.gaussians import NAMES, Gaussians, tensors_of
@@ -58,6 +61,20 @@ def test_degrees_come_one_by_one() -> None:
     assert int(Gaussians(degree=2, degree_every=0.0).active) == 2
 
 
+@pytest.mark.parametrize(("k", "expected"), [(0, 0), (1, 1), (3, 1), (4, 2), (8, 2), (15, 3)])
+def test_degrees_of_which_something_was_learned_count_when_asked(k: int, expected: int) -> None:
+    field, given = Gaussians(), values(5)
+    given["sh_rest"][:, k:] = 0
+    field.place(given)
+    assert int(field.active) == 0
+    field.count_learned()
+    assert int(field.active) == expected
+    field.grow(0, 0.0)  # does not take them back
+    assert int(field.active) == expected
+    field.grow(1, 1.0)
+    assert int(field.active) == 3
+
+
 def test_rates_are_those_of_the_paper() -> None:
     rates = {
         group["name"]: 2.5e-3 * group["lr_scale"]
@@ -97,3 +114,32 @@ def test_bad_settings_are_refused(setting: str, value: float) -> None:
 def test_values_of_another_shape_are_refused() -> None:
     with pytest.raises(InputError, match="quats"):
         Gaussians().place({**values(3), "quats": torch.zeros(2, 4)})
+    field, given = Gaussians(), values(3)
+    field.place(given)
+    with pytest.raises(InputError, match="quats"):
+        field.place({**values(2), "quats": torch.zeros(3, 4)})
+    assert torch.equal(field.means, given["means"])  # those there were are there still
+
+
+class Interrupted(dict):
+    """Parameters between the third and the fourth of which another thread gets its turn."""
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], turn: Thread) -> None:
+        super().__init__(parameters)
+        self.turn = turn
+
+    def __getitem__(self, name: str) -> nn.Parameter:
+        if name == NAMES[3]:
+            self.turn.start()
+            self.turn.join(timeout=0.3)  # what waits for the swap goes on without
+        return super().__getitem__(name)
+
+
+def test_a_thread_that_renders_sees_all_of_one_moment() -> None:
+    field, other, seen = Gaussians(), Gaussians(), list[set[int]]()
+    field.place(values(4))
+    other.place(values(9))
+    turn = Thread(target=lambda: seen.append({len(each) for each in field.tensors.values()}))
+    field.replace(Interrupted(other.tensors, turn))
+    turn.join()
+    assert seen in ([{4}], [{9}])

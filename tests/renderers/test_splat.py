@@ -12,6 +12,7 @@ from polyfield.cameras.models import Model
 from polyfield.cameras.poses import look_at
 from polyfield.errors import InputError
 from polyfield.fields.gaussians import Gaussians
+from polyfield.kernels.rasterize.records import Rasterized
 from polyfield.renderers.splat import SplatRenderer, axis_cosines, exposed, inverse_pose, view_of
 
 LOGIT = math.log(0.95 / 0.05)
@@ -96,15 +97,28 @@ def test_the_record_is_that_of_rays() -> None:
 
 def test_an_exposure_maps_colours() -> None:
     renderer = ball([0.0, 0.0, 0.0])
-    plain = renderer.image(camera(), 0).rgb
+    plain = renderer.image(camera(), 0)
     halved = torch.cat([0.5 * torch.eye(3), torch.full((3, 1), 0.1)], dim=1)
-    assert torch.allclose(
-        renderer.image(camera(), 0, appearance=halved.flatten()).rgb, 0.5 * plain + 0.1, atol=1e-6
-    )
+    found = renderer.image(camera(), 0, appearance=halved.flatten()).rgb
+    assert torch.allclose(found, 0.5 * plain.rgb + 0.1 * plain.opacity[..., None], atol=1e-6)
     swap = torch.eye(3)[[1, 0, 2]]
     rgb = torch.rand(3, 4, 5)
-    mapped = exposed(rgb, torch.cat([swap, torch.zeros(3, 1)], dim=1))
+    mapped = exposed(Rasterized(rgb, torch.ones(4, 5)), torch.cat([swap, torch.zeros(3, 1)], dim=1))
     assert torch.allclose(mapped, rgb[[1, 0, 2]])
+
+
+@pytest.mark.parametrize("color", [0.0, 0.3, 1.0])
+def test_an_exposure_leaves_the_background_alone(color: float) -> None:
+    renderer, behind = ball([0.0, 0.0, 0.0]), torch.tensor([color, 0.5, 1 - color])
+    dark = torch.cat([0.2 * torch.eye(3), torch.full((3, 1), 0.3)], dim=1).flatten()
+    same = torch.eye(3, 4).flatten()
+    plain = renderer.image(camera(), 0, behind)
+    assert torch.allclose(renderer.image(camera(), 0, behind, appearance=same).rgb, plain.rgb)
+    found = renderer.image(camera(), 0, behind, appearance=dark)
+    empty = plain.opacity == 0
+    assert empty.any()
+    assert torch.equal(found.rgb[empty], behind.expand(int(empty.sum()), 3))
+    assert not torch.allclose(found.rgb[~empty], plain.rgb[~empty], atol=0.05)
 
 
 def test_poses_invert() -> None:

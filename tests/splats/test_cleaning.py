@@ -43,6 +43,19 @@ def test_what_is_not_finite_goes(
     check_equal(cleaned.splats, Splats(**{key: getattr(splats, key)[rest] for key in ATTRIBUTES}))
 
 
+def test_quaternions_too_long_to_be_drawn_are_made_shorter(gaussians: Callable) -> None:
+    splats = gaussians()
+    quats = splats.quats.copy()
+    quats[3] *= 1e25
+    quats[4] *= 1e6
+    cleaned = clean(Splats(**{**vars(splats), "quats": quats}))
+    assert cleaned.dropped == {}
+    np.testing.assert_allclose(np.linalg.norm(cleaned.splats.quats[3]), 1, rtol=1e-6)
+    unit = splats.quats[3] / np.linalg.norm(splats.quats[3])
+    np.testing.assert_allclose(cleaned.splats.quats[3], unit, rtol=1e-5)
+    assert np.array_equal(cleaned.splats.quats[4], quats[4])
+
+
 def test_infinite_logits_are_opacities_of_0_and_1(gaussians: Callable) -> None:
     splats = changed(
         changed(gaussians(), "opacity_logits", 0, np.inf), "opacity_logits", 1, -np.inf

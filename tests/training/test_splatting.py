@@ -175,6 +175,20 @@ def test_exposures_take_up_what_differs_between_photos(tmp_path: Path, ball: Any
     assert "mean exposure" in exposed.evaluate()["protocol"]
 
 
+def test_exposures_are_of_the_scene_and_not_of_what_photos_are_laid_on(ball: Any) -> None:
+    scene = ball.ball_scene("white")  # photos with alpha
+    task = begun(scene, exposure=True, exposure_weight=0.0, ssim=0.0)
+    assert task.varies_background
+    with torch.no_grad():
+        task.field.opacity_logits.fill_(-20)  # nothing is seen but the background
+        task.codes.maps[:, :, 3] += 0.5
+    plain = begun(scene, ssim=0.0)
+    with torch.no_grad():
+        plain.field.opacity_logits.fill_(-20)
+    losses = [float(each.loss(0, 0.0, generator()).terms["color"]) for each in (task, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_exposures_keep_near_what_changes_nothing(ball: Any) -> None:
     task = begun(ball.ball_scene(), exposure=True, exposure_weight=2.0)
     result = task.loss(0, 0.0, generator())
