@@ -26,11 +26,14 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   run=RUN                a run of field=gaussians
   out=FILE               the file, .ngs
   prune=0.4              share of the Gaussians that goes: those seen the least
+  recover_steps=300      of training what is left on, so that it takes over from what went
   clusters=auto          networks: a number; object (8), indoor (60), outdoor (120); or auto, one
                          for each 2048 Gaussians that are left, 6 to 140
-  width=64 layers=3      of the hidden layers of a network
-  steps=5000             of fitting networks to what the Gaussians are
-  finetune_steps=1000    of tuning them on the training photos, a photo each
+  width=32 layers=3      of the hidden layers of a network
+  steps=1500             of fitting networks to what the Gaussians are
+  finetune_steps=300     of tuning them on the training photos, a photo each
+  residuals=0.0625       step of what is stored beside networks; larger is smaller, 0 for none
+  residual_degree=1      harmonics up to this one have residuals too, 0 to 3
   weighted=true          whether Gaussians that are seen more count more in fitting
   frequency=0            weight of the difference of spectra in tuning
   bits=16                of a coordinate of a centre, 4 to 21

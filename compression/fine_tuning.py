@@ -15,14 +15,10 @@ from torch import Tensor
 from polyfield.compression.attributes import gaussians_of
 from polyfield.compression.fitting import FINAL
 from polyfield.compression.networks import ClusterNetworks
-from polyfield.compression.photos import Photos
+from polyfield.compression.photos import Photos, photo_loss, shuffled
+from polyfield.compression.residuals import corrected
 from polyfield.errors import InputError
-from polyfield.kernels.rasterize.rasterize import rasterize
-from polyfield.kernels.ssim import photometric_loss
-from polyfield.renderers.splat import exposed
 from polyfield.training.optimizers import Adam
-
-SSIM = 0.2  # share of the loss
 
 
 def fine_tune(
@@ -37,7 +33,10 @@ def fine_tune(
     mean: Float[Tensor, " a"],
     antialiased: bool = False,
     frequency: float = 0.0,
+    residuals: Float[Tensor, "n b"] | None = None,
+    residual_step: float = 0.0,
     lr: float = 3e-3,
+    residual_lr: float = 3e-3,
     on_step: Callable[[int, float], None] | None = None,
 ) -> None:
     """Step through photos, all once in a random order, then again in another.
@@ -48,6 +47,8 @@ def fine_tune(
         steps: of Adam, a photo each.
         size, mean: what makes attributes of outputs.
         frequency: weight of `frequency_loss`.
+        residuals: in steps of `residual_step`, changed and used as whole numbers; None for none.
+        lr: of networks; residual_lr: of residuals, as normalised attributes.
         on_step: is told of each step and its loss.
 
     Raises:
@@ -56,25 +57,21 @@ def fine_tune(
     for name, value in (("finetune_steps", steps), ("frequency", frequency)):
         if not 0 <= value < float("inf"):
             raise InputError(field=name, found=value, expected="0 or more")
-    adam = Adam(networks.parameters(), lr=lr, betas=(0.9, 0.99), eps=1e-8)
-    order: list[int] = []
-    for step in range(steps):
-        order = order or torch.randperm(len(photos), generator=generator).tolist()
-        photo = photos.photo(order.pop(), generator)
-        table = networks.each(encoded) * size + mean
-        gaussians: dict[str, Any] = {**gaussians_of(table)}
-        behind = photo.background if photo.exposure is None else None
-        drawn = rasterize(
-            means, **gaussians, view=photo.view, background=behind, antialiased=antialiased
-        )
-        rgb = drawn.rgb
-        if photo.exposure is not None:
-            rgb = exposed(drawn, photo.exposure, photo.background)
-        loss = photometric_loss(rgb, photo.truth, SSIM, photo.mask)
+    groups: list[dict[str, Any]] = [{"params": list(networks.parameters()), "lr": lr}]
+    if residuals is not None:
+        residuals.requires_grad_()
+        groups.append({"params": [residuals], "lr": residual_lr / residual_step})
+    adam = Adam(groups, betas=(0.9, 0.99), eps=1e-8)
+    first = [group["lr"] for group in adam.param_groups]
+    for step, photo in enumerate(shuffled(photos, steps, generator)):
+        said = corrected(networks.each(encoded), residuals, residual_step)
+        gaussians = {"means": means, **gaussians_of(said * size + mean)}
+        loss, rgb = photo_loss(gaussians, photo, antialiased)
         if frequency:
             loss = loss + frequency * frequency_loss(rgb, photo.truth, photo.mask)
         loss.backward()
-        adam.param_groups[0]["lr"] = lr * FINAL ** (step / steps)
+        for group, rate in zip(adam.param_groups, first):
+            group["lr"] = rate * FINAL ** (step / steps)
         adam.step()
         if on_step is not None:
             on_step(step, float(loss.detach()))

@@ -1,6 +1,6 @@
 """Files of Gaussians in networks, `.ngs`: docs/splat_compression.md has them byte by byte.
 
-    header | clusters | places | networks | check
+    header | clusters | places | networks | residuals | check
 
 Integers and floats are little-endian. Nothing that tells where something lies in the file depends
 on arithmetic with floats: every machine reads the same numbers, and what networks make of them
@@ -24,6 +24,7 @@ from polyfield.compression.networks import ClusterNetworks, parameter_count, wid
 from polyfield.compression.neural_record import NeuralSplats
 from polyfield.compression.packing import BadBlock, pack, unpack, widened
 from polyfield.compression.places import FARTHEST, Places
+from polyfield.compression.residuals import Residuals, residuals_of
 from polyfield.durable import replace_file
 from polyfield.errors import InputError
 from polyfield.splats.frames import transformed
@@ -31,11 +32,12 @@ from polyfield.splats.morton import BITS
 from polyfield.splats.splats import HARMONICS, Splats
 
 MAGIC = b"pfNG"
-VERSION = 1
+VERSION = 2
 ANTIALIASED = 1  # a flag
-HEADER = struct.Struct("<4sHHIHBBHBBII4f12d")
+HEADER = struct.Struct("<4sHHIHBBHBBIIII4f12d4f")
 CLUSTER = np.dtype([("count", "<u4"), ("low", "<f4", 3), ("high", "<f4", 3)])
 CHECK = struct.Struct("<I")
+MOST_STEP = 1e3  # of a residual
 MOST_WORK = 1 << 26  # numbers that the networks of a file may have, all together
 
 
@@ -69,15 +71,19 @@ def encode(neural: NeuralSplats, file_from_local: Float[np.ndarray, "4 4"]) -> b
     steps[starts] = places.codes[starts]
     placed = pack(steps, code_bytes(places.bits))
     learned = pack(networks.flat().numpy().astype(np.float16).T.view(np.uint16), 2)
+    missed = b"" if neural.residuals is None else pack(neural.residuals.numbers(), 2)
+    columns = 0 if neural.residuals is None else neural.residuals.codes.shape[1]
+    stepped = np.zeros(4, "f4") if neural.residuals is None else neural.residuals.steps
     clusters = np.empty(len(places.counts), CLUSTER)
     clusters["count"], clusters["low"], clusters["high"] = places.counts, places.low, places.high
     header = HEADER.pack(
         MAGIC, VERSION, ANTIALIASED if neural.antialiased else 0, len(places), len(places.counts),
         neural.degree, places.bits, networks.widths[1], len(networks.widths) - 2,
-        networks.frequencies, len(placed), len(learned), *places.centre, *places.spread,
-        *np.asarray(file_from_local, np.float64)[:3].reshape(-1),
+        networks.frequencies, len(placed), len(learned), len(missed), columns,
+        *places.centre, *places.spread,
+        *np.asarray(file_from_local, np.float64)[:3].reshape(-1), *stepped,
     )  # fmt: skip
-    body = b"".join([header, clusters.tobytes(), placed, learned])
+    body = b"".join([header, clusters.tobytes(), placed, learned, missed])
     return body + CHECK.pack(zlib.crc32(body))
 
 
@@ -115,16 +121,20 @@ def decode(data: bytes, file: Path) -> tuple[NeuralSplats, Float[np.ndarray, "4 
     start += header.placed
     widths = header.widths
     try:
-        learned = unpack(data[start:-4], header.c * parameter_count(widths), 2)
+        block = data[start : start + header.learned]
+        learned = unpack(block, header.c * parameter_count(widths), 2)
     except BadBlock as error:
         raise InputError(file=file, field="networks", found=error) from error
+    start += header.learned
+    residuals = _residuals(header, data[start:-4], file)
     places = _places(header, table, widened(steps, "u8"), file)
     flat = widened(learned, "u2").view(np.float16).astype(np.float32).reshape(-1, header.c).T
     if not np.isfinite(flat).all():
         raise InputError(file=file, field="networks", found="NaN or infinity", expected="numbers")
     networks = ClusterNetworks(header.c, *header.shape)
     networks.load_flat(torch.from_numpy(flat))
-    neural = NeuralSplats(places, networks, header.degree, bool(header.flags & ANTIALIASED))
+    antialiased = bool(header.flags & ANTIALIASED)
+    neural = NeuralSplats(places, networks, header.degree, antialiased, residuals)
     return neural, _similarity(header, file)
 
 
@@ -135,7 +145,10 @@ def code_bytes(bits: int) -> int:
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file begins with; `placed` and `learned` are sizes of blocks in bytes."""
+    """What a file begins with.
+
+    `placed`, `learned` and `missed` are sizes of blocks in bytes, `columns` those of residuals.
+    """
 
     reals: tuple[float, ...]
     flags: int
@@ -148,6 +161,8 @@ class _Header:
     frequencies: int
     placed: int
     learned: int
+    missed: int
+    columns: int
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -169,7 +184,7 @@ def _header(data: bytes, file: Path) -> _Header:
         raise InputError(file=file, field="magic", found=magic, expected=MAGIC)
     if version != VERSION:
         raise InputError(file=file, field="version", found=version, expected=VERSION)
-    header = _Header(tuple(numbers[10:]), *numbers[:10])
+    header = _Header(tuple(numbers[12:]), *numbers[:12])
     bounds = {
         "Gaussians": (header.n, 1, 2**32 - 1),
         "clusters": (header.c, 1, header.n),
@@ -182,7 +197,7 @@ def _header(data: bytes, file: Path) -> _Header:
     for field, (found, low, high) in bounds.items():
         if not low <= found <= high:
             raise InputError(file=file, field=field, found=found, expected=f"{low} to {high}")
-    blocks = header.c * CLUSTER.itemsize + header.placed + header.learned
+    blocks = header.c * CLUSTER.itemsize + header.placed + header.learned + header.missed
     size = HEADER.size + blocks + CHECK.size
     if size != len(data):
         raise InputError(
@@ -220,9 +235,30 @@ def _places(header: _Header, table: np.ndarray, steps: np.ndarray, file: Path) -
     return places
 
 
+def _residuals(header: _Header, block: bytes, file: Path) -> Residuals | None:
+    """What networks miss, if the file says so."""
+    some = [count(degree) for degree in range(header.degree + 1)]
+    if header.columns not in (0, *some):
+        expected = f"0, {', '.join(map(str, some))} columns"
+        raise InputError(file=file, field="residuals", found=header.columns, expected=expected)
+    if header.columns == 0 and not block:
+        return None
+    steps = np.array(header.reals[16:20], "f4")
+    if not (np.isfinite(steps).all() and (steps >= 0).all() and (steps <= MOST_STEP).all()):
+        expected = f"0 to {MOST_STEP:g}"
+        raise InputError(file=file, field="residuals", found=steps.tolist(), expected=expected)
+    try:
+        if header.columns == 0:
+            raise BadBlock(f"{len(block)} bytes for no columns")
+        octets = unpack(block, header.n * header.columns, 2)
+    except BadBlock as error:
+        raise InputError(file=file, field="residuals", found=error) from error
+    return residuals_of(widened(octets, "u2").reshape(header.columns, header.n), steps)
+
+
 def _similarity(header: _Header, file: Path) -> Float[np.ndarray, "4 4"]:
     matrix = np.eye(4)
-    matrix[:3] = np.reshape(header.reals[4:], (3, 4))
+    matrix[:3] = np.reshape(header.reals[4:16], (3, 4))
     if not np.isfinite(matrix).all() or np.abs(matrix).max() > 1e12:
         raise InputError(file=file, field="frame", found="no similarity", expected="finite numbers")
     return matrix

@@ -12,6 +12,7 @@ import torch
 from polyfield.compression.attributes import gaussians_of
 from polyfield.compression.networks import ClusterNetworks, encoded
 from polyfield.compression.places import Places
+from polyfield.compression.residuals import Residuals
 from polyfield.splats.splats import Splats
 
 
@@ -24,12 +25,14 @@ class NeuralSplats:
         networks: what they are, their parameters numbers that float16 holds.
         degree: of the spherical harmonics.
         antialiased: as `Splats` has it.
+        residuals: what networks miss; None where they are taken at their word.
     """
 
     places: Places
     networks: ClusterNetworks
     degree: int
     antialiased: bool = False
+    residuals: Residuals | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -40,5 +43,6 @@ class NeuralSplats:
         where = torch.from_numpy(self.places.fractions()).float()
         pieces = where.split(self.places.counts.tolist())
         table = self.networks.each(encoded(piece, self.networks.frequencies) for piece in pieces)
+        table = table if self.residuals is None else self.residuals.added_to(table)
         parameters = {name: tensor.numpy() for name, tensor in gaussians_of(table).items()}
         return Splats(self.places.means(), **parameters, antialiased=self.antialiased)

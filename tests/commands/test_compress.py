@@ -22,7 +22,15 @@ def gaussians_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return run
 
 
-FAST = ["clusters=2", "width=8", "layers=1", "steps=20", "finetune_steps=3", "limit=1"]
+FAST = [
+    "clusters=2",
+    "width=8",
+    "layers=1",
+    "steps=20",
+    "recover_steps=3",
+    "finetune_steps=3",
+    "limit=1",
+]
 
 
 def test_a_run_becomes_a_file(

@@ -58,7 +58,9 @@ def views() -> list[PinholeView]:
 def small(ball: Callable[..., Splats], views: list[PinholeView]) -> NeuralSplats:
     """The ball in three small networks."""
     splats = ball()
-    settings = Settings(prune=0.2, clusters=3, width=16, layers=2, steps=60, finetune_steps=4)
+    settings = Settings(
+        prune=0.2, recover_steps=2, clusters=3, width=16, layers=2, steps=60, finetune_steps=4
+    )
     return compress(splats, Renders(splats, views), settings)
 
 

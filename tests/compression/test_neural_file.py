@@ -28,7 +28,7 @@ from polyfield.splats.formats import describe, read_splats, write_splats
 from polyfield.splats.frames import transformed
 from polyfield.splats.splats import Splats
 
-HEADER, CLUSTER = 140, 28
+HEADER, CLUSTER = 164, 28
 fuzz = settings(
     max_examples=int(os.environ.get("POLYFIELD_FUZZ_EXAMPLES", 150)),
     deadline=None,
@@ -71,7 +71,7 @@ def test_an_order_of_magnitude_below_a_ply(
     ball: Callable[..., Splats], views: list[PinholeView], tmp_path: Path
 ) -> None:
     splats = ball(2400, degree=3)
-    few = Settings(clusters=4, width=32, steps=1, finetune_steps=0)
+    few = Settings(clusters=4, width=32, recover_steps=0, steps=1, finetune_steps=0, residuals=0)
     size = neural_file.write(compress(splats, Renders(splats, views), few), tmp_path / "a.ngs")
     write_splats(splats, tmp_path / "a.ply")
     assert 10 * size < (tmp_path / "a.ply").stat().st_size
@@ -79,14 +79,13 @@ def test_an_order_of_magnitude_below_a_ply(
 
 def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes) -> None:
     """Read by hand: header, clusters, two blocks, check."""
-    fields = struct.unpack_from("<4sHHIHBBHBBII4f12d", content)
-    magic, version, flags, n, c, degree, bits, width, layers, frequencies, placed, learned = fields[
-        :12
-    ]
-    assert (magic, version, flags, n, c) == (b"pfNG", 1, 0, 960, 3)
+    fields = struct.unpack_from("<4sHHIHBBHBBIIII4f12d4f", content)
+    magic, version, flags, n, c, degree, bits, width, layers, frequencies = fields[:10]
+    placed, learned, missed, b = fields[10:14]
+    assert (magic, version, flags, n, c) == (b"pfNG", 2, 0, 960, 3)
     assert (degree, bits, width, layers, frequencies) == (1, 16, 16, 2, 10)
-    assert len(content) == HEADER + c * CLUSTER + placed + learned + 4
-    centre, spread, frame = np.array(fields[12:15]), fields[15], np.array(fields[16:])
+    assert len(content) == HEADER + c * CLUSTER + placed + learned + missed + 4
+    centre, spread, frame = np.array(fields[14:17]), fields[17], np.array(fields[18:30])
     np.testing.assert_array_equal(frame.reshape(3, 4), np.eye(3, 4))
     clusters = [struct.unpack_from("<I6f", content, HEADER + i * CLUSTER) for i in range(c)]
     assert sum(count for count, *_ in clusters) == n
@@ -105,7 +104,7 @@ def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes
     splats = small.splats()
     np.testing.assert_allclose(splats.means, means, atol=1e-6)
     p = 63 * 16 + 16 + 16 * 16 + 16 + 16 * 19 + 19
-    halves = widened(unpack(content[start + placed : -4], p * c, 2), "u2").view(np.float16)
+    halves = widened(unpack(content[start + placed : -4 - missed], p * c, 2), "u2").view(np.float16)
     of_first = halves.reshape(p, c)[:, 0].astype(np.float64)
     assert struct.unpack("<I", content[-4:])[0] == zlib.crc32(content[:-4])
     # The first Gaussian by hand.
@@ -116,6 +115,10 @@ def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes
         weight, bias = of_first[: before * after], of_first[before * after : (before + 1) * after]
         h = h @ weight.reshape(before, after) + bias
         h, of_first = (h if after == 19 else np.tanh(h)), of_first[(before + 1) * after :]
+    beside = widened(unpack(content[-4 - missed : -4], b * n, 2), "u2").astype(int)
+    signed = [(v + 1) // -2 if v % 2 else v // 2 for v in beside.reshape(b, n)[:, 0]]
+    h += np.array(signed) * np.repeat(fields[30:], (1, 6, 3, 9))
+    assert np.abs(signed).max() > 0
     by_hand = gaussians_of(torch.from_numpy(h)[None])
     assert splats.opacity_logits[0] == pytest.approx(h[0], abs=1e-4)
     np.testing.assert_allclose(splats.log_scales[0], by_hand["log_scales"][0], atol=1e-3)
@@ -127,7 +130,7 @@ def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes
     ("at", "value", "field"),
     [
         (0, b"PLY!", "magic"),
-        (4, struct.pack("<H", 2), "version"),
+        (4, struct.pack("<H", 1), "version"),
         (8, struct.pack("<I", 0), "Gaussians"),
         (8, struct.pack("<I", 2**32 - 1), "places"),
         (8, struct.pack("<I", 961), "places"),
@@ -141,10 +144,18 @@ def test_the_bytes_are_those_of_the_document(small: NeuralSplats, content: bytes
         (18, b"\0", "layers"),
         (19, b"\x11", "frequencies"),
         (20, struct.pack("<I", 2**31), "size"),
-        (28, struct.pack("<f", float("nan")), "places"),
-        (40, struct.pack("<f", 0.0), "places"),
-        (44, struct.pack("<d", float("inf")), "frame"),
-        (44, struct.pack("<d", 0.0), "frame"),
+        (24, struct.pack("<I", 2**31), "size"),
+        (28, struct.pack("<I", 2**31), "size"),
+        (32, struct.pack("<I", 0), "residuals"),
+        (32, struct.pack("<I", 10), "residuals"),
+        (32, struct.pack("<I", 34), "residuals"),
+        (36, struct.pack("<f", float("nan")), "places"),
+        (48, struct.pack("<f", 0.0), "places"),
+        (52, struct.pack("<d", float("inf")), "frame"),
+        (52, struct.pack("<d", 0.0), "frame"),
+        (152, struct.pack("<f", float("nan")), "residuals"),
+        (156, struct.pack("<f", -1.0), "residuals"),
+        (160, struct.pack("<f", 1e30), "residuals"),
         (HEADER, struct.pack("<I", 0), "clusters"),
         (HEADER + 4, struct.pack("<f", 1e6), "places"),
         (HEADER + 3 * CLUSTER, b"\3", "places"),
@@ -188,6 +199,20 @@ def read_splats_of(content: bytes, folder: Path) -> Splats:
     return read_splats(folder / "c.ngs")
 
 
+def test_residuals_that_are_damaged_are_named(content: bytes, tmp_path: Path) -> None:
+    """The method of the block, and a block that holds too little."""
+    file = tmp_path / "a.ngs"
+    *_, missed = struct.unpack_from("<3I", content, 20)
+    for at, value in ((-4 - missed, b"\7"), (-5, b"")):
+        end = at + len(value)
+        body = content[:at] + value + content[end:-4] if value else content[:at]
+        changed = bytearray(body)
+        changed[28:32] = struct.pack("<I", missed if value else missed - 1)
+        file.write_bytes(summed(bytes(changed)))
+        with pytest.raises(InputError, match="residuals"):
+            neural_file.read(file)
+
+
 @fuzz
 @given(data=st.data())
 def test_changed_files(content: bytes, tmp_path: Path, data: st.DataObject) -> None:
@@ -211,7 +236,7 @@ def test_changed_files(content: bytes, tmp_path: Path, data: st.DataObject) -> N
 @given(st.binary(max_size=200))
 def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.ngs"
-    for bytes_ in (data, b"pfNG\1\0" + data, summed(b"pfNG\1\0" + data)):
+    for bytes_ in (data, b"pfNG\2\0" + data, summed(b"pfNG\2\0" + data)):
         file.write_bytes(bytes_)
         with pytest.raises(InputError):
             neural_file.read(file)

@@ -11,13 +11,21 @@ import torch
 
 from polyfield.compression.fine_tuning import frequency_loss
 from polyfield.compression.neural_record import NeuralSplats
-from polyfield.compression.neural_splats import Settings, compress
+from polyfield.compression.neural_splats import Settings, compress, pruned
 from polyfield.compression.photos import Renders
+from polyfield.compression.recovery import recovered
 from polyfield.errors import InputError
 from polyfield.kernels.rasterize.records import PinholeView
 from polyfield.splats.splats import Splats
 
-FEW = {"prune": 0.2, "clusters": 3, "width": 16, "layers": 2}
+FEW = {
+    "prune": 0.2,
+    "recover_steps": 0,
+    "clusters": 3,
+    "width": 16,
+    "layers": 2,
+    "residuals": 0.0,
+}
 
 
 @pytest.fixture
@@ -35,6 +43,29 @@ def test_tuning_on_photos_helps(
     assert len(before) == len(after) == 960
     np.testing.assert_array_equal(before.means, after.means)
     assert error_of(ball(), after) < 0.7 * error_of(ball(), before)
+
+
+def test_what_networks_miss_lies_beside_them(
+    ball: Callable[..., Splats], compressed: Callable[..., Splats], error_of: Callable
+) -> None:
+    alone = error_of(ball(), compressed(steps=60, finetune_steps=0))
+    coarse = error_of(ball(), compressed(steps=60, finetune_steps=0, residuals=0.5))
+    fine = error_of(ball(), compressed(steps=60, finetune_steps=0, residuals=0.02))
+    assert fine < coarse < alone
+    tuned = error_of(ball(), compressed(steps=60, finetune_steps=40, residuals=0.5))
+    assert tuned < 0.8 * coarse  # whole numbers learn too
+
+
+def test_what_remains_takes_over(
+    ball: Callable[..., Splats], views: list[PinholeView], error_of: Callable
+) -> None:
+    splats = ball()
+    photos, generator = Renders(splats, views), torch.Generator().manual_seed(0)
+    kept, _ = pruned(splats, photos, 0.7)
+    after = recovered(kept, photos, 40, generator)
+    assert len(after) == len(kept)
+    assert np.abs(after.means - kept.means).max() > 1e-5
+    assert error_of(splats, after) < 0.7 * error_of(splats, kept)
 
 
 def test_the_frequency_loss_is_learned_too(compressed: Callable[..., Splats]) -> None:
@@ -80,6 +111,10 @@ def test_few_gaussians(ball: Callable[..., Splats], views: list[PinholeView], n:
         {"frequency": -1.0},
         {"frequency": float("nan")},
         {"bits": 2},
+        {"recover_steps": -1},
+        {"residuals": -1.0},
+        {"residual_degree": 4},
+        {"residuals": float("nan")},
     ],
     ids=str,
 )
