@@ -124,15 +124,28 @@ COMPRESSED: dict[str, tuple[str | None, list[str], dict[str, float]]] = {
     "procedural": (None, ["task.init_count=10000", "densify.most=20000"], {"default": 60}),
     "lego_200": (LEGO, ["densify.most=40000"], {"full": 300}),
 }
-TUNED: dict[str, Any] = {"steps": 5000, "finetune_steps": 1000}
-# Our own compression, and it without one of its parts.
+# Our own compression; stage after stage; it without one of its parts; and with networks alone.
+NETWORKS_ALONE: dict[str, Any] = {"residuals": 0.0}
 COMPRESSIONS: dict[str, dict[str, Any]] = {
     ".ngs": {},
+    ".ngs, finest": {"residuals": 0.03125, "residual_degree": 3},
+    ".ngs, coarse": {"residuals": 0.125, "residual_degree": 0, "width": 16},
     ".ngs, frequency loss": {"frequency": 0.1},
-    ".ngs, no importance weights": {"weighted": False},
+    ".ngs, not trained on after pruning": {"recover_steps": 0},
+    ".ngs, not pruned": {"prune": 0.0},
     ".ngs, not tuned": {"finetune_steps": 0},
-    ".ngs, one network": {"clusters": 1, "width": 192},
-}
+    ".ngs, no importance weights": {"weighted": False},
+    ".ngs, networks alone": NETWORKS_ALONE,
+    ".ngs, networks alone, not tuned": {**NETWORKS_ALONE, "finetune_steps": 0},
+    ".ngs, networks alone, no importance weights": {**NETWORKS_ALONE, "weighted": False},
+    ".ngs, networks alone, neither": {
+        **NETWORKS_ALONE, "finetune_steps": 0, "weighted": False,
+    },
+    ".ngs, networks alone, wide and long": {
+        **NETWORKS_ALONE, "width": 64, "steps": 5000, "finetune_steps": 1000,
+    },
+    ".ngs, networks alone, one network": {**NETWORKS_ALONE, "clusters": 1, "width": 96},
+}  # fmt: skip
 
 # Seconds of training after which a run is scored.
 LOOKS = (
@@ -401,7 +414,7 @@ def splat_compression(budget: str) -> list[Cell]:
         settings: dict[str, Any] = {
             "words": ["field=gaussians", *words],
             "seconds": known[-1],
-            "variants": {title: {**TUNED, **more} for title, more in COMPRESSIONS.items()},
+            "variants": COMPRESSIONS,
         }
         cell = f"splat-compression-{name}"
         made.append(Cell("gaussians", cell, "splat_compression", settings, data=data))

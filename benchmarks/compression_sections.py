@@ -31,8 +31,9 @@ def compression_rows(book: Book) -> Rows:
 COMPRESSION = Section(
     "Gaussians in small files",
     "One scene in files of all kinds: PSNR is of held-out views of what is read back. What each "
-    "part of .ngs is for is what is lost without it: importance weights, tuning on photos, "
-    "clusters (against one network of about as many parameters).",
+    "part of .ngs is for is what is lost without it: training on after pruning, tuning on photos, "
+    "residuals beside networks (networks alone lack them), importance weights, clusters (against "
+    "one network of about as many parameters).",
     ("", "Gaussians", "kB", "times smaller than the PLY", "PSNR, dB", "change, dB", "seconds"),
     compression_rows,
 )

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from polyfield.commands.schema import configuration
 from polyfield.compression import neural_file
 from polyfield.compression.neural_splats import Settings, compress, pruned
 from polyfield.compression.photos import TrainingPhotos
+from polyfield.compression.recovery import recovered
 from polyfield.fields.gaussians import tensors_of
 from polyfield.splats.cleaning import ATTRIBUTES, clean
 from polyfield.splats.formats import read_splats, write_splats
@@ -26,6 +28,7 @@ from polyfield.training.splatting import SplattingTask
 
 SUFFIXES = (".ply", ".compressed.ply", ".spz", ".sog")
 PRUNE = 0.4  # of what is pruned and stored in half precision
+RECOVERY = 300  # steps of training on
 
 
 def measure(
@@ -58,7 +61,8 @@ def measure(
         with trainer.average.applied() if trainer.average else nullcontext():
             splats = clean(task.field.splats(), transparent=True).splats
         files = {suffix: in_format(task, splats, folder / f"a{suffix}") for suffix in SUFFIXES}
-        files["pruned, half precision"] = in_halves(task, splats)
+        files["pruned, half precision"] = in_halves(task, splats, 0)
+        files["pruned, trained on, half precision"] = in_halves(task, splats, RECOVERY)
         for variant, settings in variants.items():
             files[variant] = in_networks(task, splats, folder / "a.ngs", Settings(**settings))
     return {
@@ -83,10 +87,15 @@ def in_format(task: SplattingTask, splats: Splats, file: Path) -> dict[str, Any]
     return _found(task, read_splats(file), file.stat().st_size, took)
 
 
-def in_halves(task: SplattingTask, splats: Splats) -> dict[str, Any]:
-    """What is left after pruning, every number in two bytes; no file, as no format is so."""
+def in_halves(task: SplattingTask, splats: Splats, steps: int) -> dict[str, Any]:
+    """What is left after pruning and some steps of training on, every number in two bytes.
+
+    There is no such file, as no format is so.
+    """
     began = time.perf_counter()
-    kept, _ = pruned(splats, TrainingPhotos(task), PRUNE)
+    photos = TrainingPhotos(task)
+    kept, _ = pruned(splats, photos, PRUNE)
+    kept = recovered(kept, photos, steps, torch.Generator().manual_seed(0))
     halves = {name: getattr(kept, name).astype(np.float16) for name in ATTRIBUTES}
     took = time.perf_counter() - began
     again = Splats(**halves, antialiased=kept.antialiased)

@@ -43,14 +43,15 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   data=PATH              where the photos lie now, if they were moved
   seed=0                 of everything random
 
-More networks, wider ones and more steps come closer to the scene; each network of width 64 takes
-about 30 kB. Prints the sizes of the scene as a PLY and as FILE, and the PSNR of held-out views
-before and after. FILE is read wherever files of Gaussians are: polyfield convert scene.ngs out.ply
+Smaller residuals, of more harmonics, come closer to the scene, as do more steps; each network of
+width 32 takes about 12 kB. Prints the sizes of the scene as a PLY and as FILE, and the PSNR of
+held-out views before and after. FILE is read wherever files of Gaussians are:
+polyfield convert scene.ngs out.ply
 
 examples:
   polyfield compress run=runs/first out=scene.ngs
-  polyfield compress run=runs/first out=small.ngs clusters=6 width=32
-  polyfield compress run=runs/garden out=garden.ngs clusters=outdoor finetune_steps=5000
+  polyfield compress run=runs/first out=small.ngs width=16 residuals=0.125 residual_degree=0
+  polyfield compress run=runs/garden out=garden.ngs clusters=outdoor finetune_steps=2000
 """
 
 
