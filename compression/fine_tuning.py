@@ -35,7 +35,7 @@ def fine_tune(
     frequency: float = 0.0,
     residuals: Float[Tensor, "n b"] | None = None,
     residual_step: float = 0.0,
-    lr: float = 3e-3,
+    lr: float = 1e-3,
     residual_lr: float = 3e-3,
     on_step: Callable[[int, float], None] | None = None,
 ) -> None:

@@ -49,14 +49,14 @@ class Settings:
     """
 
     prune: float = 0.4
-    recover_steps: int = 300
+    recover_steps: int = 200
     clusters: int | str = "auto"
-    width: int = 32
+    width: int = 16
     layers: int = 3
-    steps: int = 1500
-    finetune_steps: int = 300
-    residuals: float = 0.0625
-    residual_degree: int = 1
+    steps: int = 1000
+    finetune_steps: int = 200
+    residuals: float = 0.1
+    residual_degree: int = 3
     weighted: bool = True
     frequency: float = 0.0
     bits: int = 16
