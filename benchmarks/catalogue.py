@@ -125,11 +125,11 @@ COMPRESSED: dict[str, tuple[str | None, list[str], dict[str, float]]] = {
     "lego_200": (LEGO, ["densify.most=40000"], {"full": 300}),
 }
 # Our own compression; stage after stage; it without one of its parts; and with networks alone.
-NETWORKS_ALONE: dict[str, Any] = {"residuals": 0.0}
+NETWORKS_ALONE: dict[str, Any] = {"residuals": 0.0, "width": 32}
 COMPRESSIONS: dict[str, dict[str, Any]] = {
     ".ngs": {},
-    ".ngs, finest": {"residuals": 0.03125, "residual_degree": 3},
-    ".ngs, coarse": {"residuals": 0.125, "residual_degree": 0, "width": 16},
+    ".ngs, finest": {"residuals": 0.05},
+    ".ngs, coarse": {"residuals": 0.2, "residual_degree": 1},
     ".ngs, frequency loss": {"frequency": 0.1},
     ".ngs, not trained on after pruning": {"recover_steps": 0},
     ".ngs, not pruned": {"prune": 0.0},

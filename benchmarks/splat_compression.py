@@ -28,7 +28,7 @@ from polyfield.training.splatting import SplattingTask
 
 SUFFIXES = (".ply", ".compressed.ply", ".spz", ".sog")
 PRUNE = 0.4  # of what is pruned and stored in half precision
-RECOVERY = 300  # steps of training on
+RECOVERY = 200  # steps of training on
 
 
 def measure(

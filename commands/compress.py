@@ -26,14 +26,14 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   run=RUN                a run of field=gaussians
   out=FILE               the file, .ngs
   prune=0.4              share of the Gaussians that goes: those seen the least
-  recover_steps=300      of training what is left on, so that it takes over from what went
+  recover_steps=200      of training what is left on, so that it takes over from what went
   clusters=auto          networks: a number; object (8), indoor (60), outdoor (120); or auto, one
                          for each 2048 Gaussians that are left, 6 to 140
-  width=32 layers=3      of the hidden layers of a network
-  steps=1500             of fitting networks to what the Gaussians are
-  finetune_steps=300     of tuning them on the training photos, a photo each
-  residuals=0.0625       step of what is stored beside networks; larger is smaller, 0 for none
-  residual_degree=1      harmonics up to this one have residuals too, 0 to 3
+  width=16 layers=3      of the hidden layers of a network
+  steps=1000             of fitting networks to what the Gaussians are
+  finetune_steps=200     of tuning them on the training photos, a photo each
+  residuals=0.1          step of what is stored beside networks; larger is smaller, 0 for none
+  residual_degree=3      harmonics up to this one have residuals too, 0 to 3
   weighted=true          whether Gaussians that are seen more count more in fitting
   frequency=0            weight of the difference of spectra in tuning
   bits=16                of a coordinate of a centre, 4 to 21
@@ -44,13 +44,13 @@ usage: polyfield compress run=RUN out=scene.ngs [key=value ...]
   seed=0                 of everything random
 
 Smaller residuals, of more harmonics, come closer to the scene, as do more steps; each network of
-width 32 takes about 12 kB. Prints the sizes of the scene as a PLY and as FILE, and the PSNR of
+width 16 takes about 5 kB. Prints the sizes of the scene as a PLY and as FILE, and the PSNR of
 held-out views before and after. FILE is read wherever files of Gaussians are:
 polyfield convert scene.ngs out.ply
 
 examples:
   polyfield compress run=runs/first out=scene.ngs
-  polyfield compress run=runs/first out=small.ngs width=16 residuals=0.125 residual_degree=0
+  polyfield compress run=runs/first out=small.ngs residuals=0.2 residual_degree=1
   polyfield compress run=runs/garden out=garden.ngs clusters=outdoor finetune_steps=2000
 """
 
