@@ -35,7 +35,7 @@ def fine_tune(
     frequency: float = 0.0,
     residuals: Float[Tensor, "n b"] | None = None,
     residual_step: float = 0.0,
-    lr: float = 1e-3,
+    lr: float | None = None,
     residual_lr: float = 3e-3,
     on_step: Callable[[int, float], None] | None = None,
 ) -> None:
@@ -48,7 +48,7 @@ def fine_tune(
         size, mean: what makes attributes of outputs.
         frequency: weight of `frequency_loss`.
         residuals: in steps of `residual_step`, changed and used as whole numbers; None for none.
-        lr: of networks; residual_lr: of residuals, as normalised attributes.
+        lr: of networks; None for less where residuals learn too. residual_lr: of residuals, as normalised attributes.
         on_step: is told of each step and its loss.
 
     Raises:
@@ -57,6 +57,7 @@ def fine_tune(
     for name, value in (("finetune_steps", steps), ("frequency", frequency)):
         if not 0 <= value < float("inf"):
             raise InputError(field=name, found=value, expected="0 or more")
+    lr = lr or (3e-3 if residuals is None else 1e-3)
     groups: list[dict[str, Any]] = [{"params": list(networks.parameters()), "lr": lr}]
     if residuals is not None:
         residuals.requires_grad_()
