@@ -48,7 +48,8 @@ def fine_tune(
         size, mean: what makes attributes of outputs.
         frequency: weight of `frequency_loss`.
         residuals: in steps of `residual_step`, changed and used as whole numbers; None for none.
-        lr: of networks; None for less where residuals learn too. residual_lr: of residuals, as normalised attributes.
+        lr: of networks; None for 0.003, or 0.001 where residuals learn too.
+        residual_lr: of residuals, as normalised attributes.
         on_step: is told of each step and its loss.
 
     Raises:
