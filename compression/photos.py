@@ -128,9 +128,8 @@ def photo_loss(
     gaussians: Mapping[str, Any], photo: Photo, antialiased: bool
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "3 h w"]]:
     """0.8 absolute error + 0.2 (1 - SSIM) of a picture of Gaussians, and the picture."""
-    drawn = rasterize(
-        **gaussians, view=photo.view, background=photo.background, antialiased=antialiased
-    )
+    behind = photo.background if photo.exposure is None else None
+    drawn = rasterize(**gaussians, view=photo.view, background=behind, antialiased=antialiased)
     rgb = drawn.rgb
     if photo.exposure is not None:
         rgb = exposed(drawn, photo.exposure, photo.background)
