@@ -54,6 +54,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.benchmarks import catalogue
     from polyfield.benchmarks.book import read_book
     from polyfield.benchmarks.cells import Folders
+    from polyfield.benchmarks.efforts import BUDGETS
     from polyfield.benchmarks.figures import check, draw
     from polyfield.benchmarks.provenance import revision
     from polyfield.benchmarks.results import results
@@ -61,7 +62,7 @@ def run(config: dict[str, Any]) -> None:
     from polyfield.durable import replace_file
 
     suite = _one_of("suite", config["suite"], (*catalogue.SUITES, "all"))
-    budget = _one_of("budget", config["budget"], catalogue.BUDGETS)
+    budget = _one_of("budget", config["budget"], BUDGETS)
     folders = Folders(_folder(config, "data"), _folder(config, "peers"))
     out = Path(config["out"])
     file = Path(config["file"]) if config["file"] else out / "RESULTS.md"
@@ -75,7 +76,7 @@ def run(config: dict[str, Any]) -> None:
         check(figures)
     commit = revision()
     absent, crashed = run_cells(chosen, out, folders, revision=commit, fresh=config["fresh"])
-    known = [cell.name for each in catalogue.BUDGETS for cell in catalogue.cells("all", each)]
+    known = [cell.name for each in BUDGETS for cell in catalogue.cells("all", each)]
     book = read_book(out, catalogue.cells("all", budget), known, {**absent, **crashed})
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,8 @@ import re
 import pytest
 
 from polyfield.benchmarks import catalogue
-from polyfield.benchmarks.catalogue import BUDGETS, SUITES, cells
+from polyfield.benchmarks.catalogue import SUITES, cells
+from polyfield.benchmarks.efforts import BUDGETS
 from polyfield.benchmarks.factored_sections import SIZED
 from polyfield.benchmarks.targets import EQUAL_STEPS, LEGO_MINUTE, TENSORF, targets
 from polyfield.commands.schema import configuration

@@ -7,17 +7,17 @@ import time
 import numpy as np
 import pytest
 
-from polyfield.benchmarks import catalogue, splat_files
+from polyfield.benchmarks import gaussians_cells, splat_files
 from polyfield.benchmarks.splat_files import best, made, measure
 from polyfield.splats.cleaning import ATTRIBUTES, clean
 from polyfield.splats.formats import FORMATS
 
-CELLS = catalogue.splat_files("full")
+CELLS = gaussians_cells.splat_files("full")
 
 
 def test_every_format_that_is_written_has_a_cell() -> None:
     for budget in ("default", "full"):
-        found = {cell.settings["suffix"] for cell in catalogue.splat_files(budget)}
+        found = {cell.settings["suffix"] for cell in gaussians_cells.splat_files(budget)}
         assert found == {each.suffix for each in FORMATS if each.written}
     for cell in CELLS:
         assert cell.name.startswith("splat-files-")
