@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from polyfield.benchmarks.capture_cells import capture
 from polyfield.benchmarks.cells import Cell
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture")
 BUDGETS = ("quick", "default", "full")
 
 LEGO = "nerf_synthetic/lego_200"
@@ -175,6 +176,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "startup": startup,
         "factored": factored,
         "gaussians": gaussians,
+        "capture": capture,
     }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]
