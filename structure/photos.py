@@ -56,14 +56,16 @@ def names_of(photos: Iterable[Path]) -> dict[str, Path]:
     Its lists of pairs part names by spaces, and begin a remark with `#`.
     """
     names: dict[str, Path] = {}
+    taken: set[str] = set()  # in lower case: some systems do not tell them apart
     for path in photos:
         ending = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
         stem = re.sub(r"[\s#]", "_", path.stem)
         name, count = f"{stem}{ending}", 1
-        while name.lower() in {other.lower() for other in names}:
+        while name.lower() in taken:
             count += 1
             name = f"{stem}_{count}{ending}"
         names[name] = path
+        taken.add(name.lower())
     return names
 
 

@@ -125,9 +125,9 @@ def prepare(source: Path, out: Path, settings: Settings, watch: Watch, say: Say)
     _keep(Path(best["model"]), out)
     found = best["points"], best["error"], matching, model, len(groups)
     prepared = Prepared(work.names, best["registered"], *found, advice)
-    result = {"photos": len(work.names), "registered": len(prepared.registered)}
+    result: dict[str, Any] = {"photos": len(work.names), "registered": len(prepared.registered)}
     result |= {"points": prepared.points, "reprojection_error": prepared.error}
-    record.save(finished=True, result={**result, "matching": matching, "camera": model})
+    record.save(finished=True, result=result | {"matching": matching, "camera": model})
     return prepared
 
 

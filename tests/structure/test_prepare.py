@@ -160,6 +160,15 @@ def test_advice_names_what_was_measured(tmp_path: Path, corner: Callable) -> Non
 
 
 @pytest.mark.slow
+def test_the_same_photos_and_seed_give_the_same_model(tmp_path: Path, corner: Callable) -> None:
+    corner(tmp_path / "photos")
+    files = [tmp_path / out / "sparse" / "0" / "points3D.bin" for out in ("a", "b")]
+    for out in ("a", "b"):
+        run(tmp_path / "photos", tmp_path / out)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("single", ["auto", False])
 def test_the_cup_without_its_model(
     shared_data: Callable, tmp_path: Path, single: bool | str
