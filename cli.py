@@ -15,6 +15,7 @@ from polyfield.errors import InputError
 from polyfield.version import __version__
 
 VERBS = {
+    "prepare": "find the cameras of photos or of a video, by COLMAP",
     "train": "learn a field from posed photos, or from another signal",
     "eval": "score a run on views that it has not seen",
     "render": "make a video or pictures from a run or a file of Gaussians",
@@ -35,6 +36,7 @@ usage: polyfield VERB key=value ...
 {verbs}
 
 examples:
+  polyfield prepare video.mp4 out=photos         photos without cameras, or a video, come first here
   polyfield train data=photos run=runs/first     learn it; runs/first holds all there is to know
   polyfield train data=procedural                no photos at hand: a scene of our own
   polyfield eval run=runs/first                  PSNR and SSIM of the held-out views

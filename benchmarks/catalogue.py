@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from polyfield.benchmarks.capture_cells import capture
 from polyfield.benchmarks.cells import Cell
 from polyfield.benchmarks.efforts import EFFORTS, Effort
 from polyfield.benchmarks.gaussians_cells import gaussians
 from polyfield.benchmarks.scenes import LEGO, SCENES
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "gaussians")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture")
 
 # Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
 DECODERS = {
@@ -113,6 +114,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "startup": startup,
         "factored": factored,
         "gaussians": gaussians,
+        "capture": capture,
     }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]

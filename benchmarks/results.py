@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polyfield.benchmarks import (
+    capture_sections,
     compression_sections,
     factored_sections,
     gaussian_sections,
@@ -30,6 +31,7 @@ def results(book: Book) -> str:
         factored_sections,
         gaussian_sections,
         compression_sections,
+        capture_sections,
     )
     sections = [TARGETS, *(s for part in made for s in part.SECTIONS), RECORDS]
     parts = [HEAD, measured_on(book), *(section.text(book) for section in sections)]

@@ -95,6 +95,15 @@ def targets(book: Book) -> Iterator[Target]:
 
         text = f"cup, 267x200, first photo held out, {seconds} s, no densification"
         yield Target(text, "splats-cup-267x200-none-30s", after, level, "dB", True, 2)
+    cup = "capture-cup-shared"
+    yield Target(
+        "prepare, cup: photos registered", cup,
+        lambda v: 100 * v["registered"] / v["photos"], 90, "%", True,
+    )  # fmt: skip
+    yield Target(
+        "prepare, cup: mean error of poses", cup,
+        lambda v: 100 * v["pose_error"]["mean"], 1, "%", False, 2,
+    )  # fmt: skip
     yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
     yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
     yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)

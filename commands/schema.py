@@ -63,6 +63,7 @@ OPTIONAL: dict[str, Any] = {
     "dataset.spacing": [],
     "dataset.frames": 1,
     "dataset.fps": 1.0,
+    "max_size": 1,
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -18,12 +20,16 @@ TELEVISION = (24, 30, 48, 60, 120)  # frames in 1.001 seconds
 
 
 class Stream(NamedTuple):
-    """What a file's first video stream is: pixel format, width, height, frames a second."""
+    """What a file's first video stream is: pixel format, width, height, frames a second, seconds.
+
+    The size is that of stored frames, before they are turned; rate and seconds are 0 where unknown.
+    """
 
     pixels: str
     width: int
     height: int
     rate: float
+    seconds: float = 0.0
 
 
 def probe(path: Path) -> Stream:
@@ -41,11 +47,13 @@ def probe(path: Path) -> Stream:
         raise InputError("cannot be read", file=path, found=_reason(said), expected="a video")
     rate = re.search(r"([\d.]+) (?:fps|tbr)", line)
     pixels = re.search(r"Video: [^,]*?(?:\([^)]*\))?, *([a-z0-9]+)", line)
+    long = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
     return Stream(
         pixels.group(1) if pixels else "",
         int(size.group(1)),
         int(size.group(2)),
         _exact(float(rate.group(1))) if rate else 0.0,
+        sum(float(x) * y for x, y in zip(long.groups(), (3600, 60, 1))) if long else 0.0,
     )
 
 
@@ -97,6 +105,48 @@ def decode(
     return flat.reshape(-1, stream.height, stream.width, channels)
 
 
+def stream_frames(path: Path, filters: str, *, grey: bool = False) -> Iterator[np.ndarray]:
+    """Frames [h,w,k] uint8 of a video one by one, turned as its file says they are to be seen.
+
+    What is damaged ends it without a word, after what could be decoded.
+
+    Args:
+        path: the file.
+        filters: of ffmpeg, to choose frames and their size.
+        grey: k is 1, else 3.
+
+    Raises:
+        InputError: when ffmpeg is not there.
+    """
+    # At a regular rate, or ffmpeg repeats and drops frames to make one; a PNM tells its own size.
+    steps = ",".join([*([filters] if filters else []), "setpts=N/25/TB"])
+    kind = "pgm" if grey else "ppm"
+    words = ["-vf", steps, "-r", "25", "-an", "-f", "image2pipe", "-c:v", kind]
+    words += ["-pix_fmt", "gray" if grey else "rgb24", "-"]
+    with tempfile.TemporaryFile() as said:
+        command = [*_command(path, "error", turned=True), *words]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+        assert child.stdout is not None
+        try:
+            while (frame := _read_pnm(child.stdout)) is not None:
+                yield frame
+        finally:
+            child.kill()
+            child.stdout.close()
+            child.wait()
+
+
+def _read_pnm(pipe: IO[bytes]) -> np.ndarray | None:
+    """A raster of 8 bits as `P5` and `P6` have it, None at the end."""
+    kind, size = pipe.readline().strip(), pipe.readline().split()
+    pipe.readline()
+    if kind not in (b"P5", b"P6") or len(size) != 2:
+        return None
+    shape = int(size[1]), int(size[0]), 1 if kind == b"P5" else 3
+    data = pipe.read(shape[0] * shape[1] * shape[2])
+    return np.frombuffer(data, np.uint8).reshape(shape) if len(data) == np.prod(shape) else None
+
+
 def require_ffmpeg(path: Path) -> str:
     """The executable.
 
@@ -114,22 +164,23 @@ def require_ffmpeg(path: Path) -> str:
 
 def _run(path: Path, words: list[str], level: str) -> tuple[bytes, str, int]:
     """What ffmpeg writes and what it says, and its exit status."""
-    # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
-    command = [require_ffmpeg(path), "-hide_banner", "-nostdin", "-v", level]
-    command += [
-        "-protocol_whitelist",
-        "file,pipe",
-        "-noautorotate",
-        "-i",
-        f"file:{path.absolute()}",
-    ]
+    command = [*_command(path, level), *words]
     try:
-        done = subprocess.run([*command, *words], capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise InputError("cannot be decoded", file=path, found=f"{SECONDS} s of work") from None
     except OSError as error:
         raise InputError("ffmpeg cannot be run", file=path, found=error.strerror) from None
     return done.stdout, done.stderr.decode("utf-8", "replace"), done.returncode
+
+
+def _command(path: Path, level: str, turned: bool = False) -> list[str]:
+    """ffmpeg up to its input, whose frames it turns as the file says, or not."""
+    command = [require_ffmpeg(path), "-hide_banner", "-nostdin", "-v", level]
+    command += ["-protocol_whitelist", "file,pipe"]
+    command += [] if turned else ["-noautorotate"]
+    # Absolute, since ffmpeg reads `a:b.mp4` as a protocol and `-a.mp4` as an option.
+    return [*command, "-i", f"file:{path.absolute()}"]
 
 
 def _reason(said: str) -> str:

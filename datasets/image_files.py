@@ -7,6 +7,7 @@ as they are stored, and so do the cameras here.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,11 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
 
 
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key of names that has `frame2` before `frame10`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
 def relative_name(path: Path, folder: Path) -> str:
     """What an image is called: its path inside the data's folder, with forward slashes."""
     try:
@@ -116,7 +122,7 @@ def read_headers(paths: Sequence[Path], what: str = "images") -> list[ImageFile]
 
 
 def _read_header(path: Path) -> ImageFile:
-    with _opened(path) as image:
+    with opened(path) as image:
         alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
         ending = ENDINGS.get(image.format or "")
         if ending and ending not in _tail(path):
@@ -131,7 +137,7 @@ def _tail(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """An image file; all the ways in which it can be broken raise InputError."""
     try:
         with Image.open(path) as image:
@@ -147,19 +153,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def decode_photo(path: Path, mode: str) -> np.ndarray:
     """A photo [h,w,c] uint8; mode RGB or RGBA."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return np.asarray(_eight_bits(image).convert(mode))
 
 
 def decode_mask(path: Path) -> np.ndarray:
     """A mask [h,w,1]: 0 where the file is dark, 255 where it is at least half of white."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return _two_levels(_eight_bits(image).convert("L"))
 
 
 def decode_alpha_mask(path: Path) -> np.ndarray:
     """The alpha of a photo as a mask [h,w,1]: 0 where it is below a half, else 255."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return _two_levels(image.convert("RGBA").getchannel("A"))
 
 
@@ -168,7 +174,7 @@ def decode_depth(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         depth = read_npy(path)
     else:
-        with _opened(path) as image:
+        with opened(path) as image:
             depth = np.asarray(image)
     width, height = _map_size(depth.shape, path)
     if depth.dtype.kind not in "uif":

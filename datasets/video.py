@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from polyfield.datasets import ffmpeg
 from polyfield.datasets.grid import Grid, make_grid
-from polyfield.datasets.image_files import list_images
+from polyfield.datasets.image_files import list_images, natural_order
 from polyfield.datasets.picture import read_picture
 from polyfield.errors import InputError
 
@@ -36,7 +35,7 @@ def load_video(path: Path, frames: int | None = None, fps: float | None = None) 
 
 
 def _read_folder(path: Path, most: int | None) -> np.ndarray:
-    files = sorted(list_images(path), key=lambda file: _natural(file.name))[:most]
+    files = sorted(list_images(path), key=lambda file: natural_order(file.name))[:most]
     if not files:
         raise InputError(file=path, field="frames", found="no pictures", expected="a frame a file")
     first = read_picture(files[0])
@@ -49,8 +48,3 @@ def _read_folder(path: Path, most: int | None) -> np.ndarray:
             raise InputError(file=file, field="frame", found=found, expected=expected, hint=hint)
         values[i] = frame
     return values
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """`frame2` before `frame10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -97,7 +97,7 @@ def test_words_that_say_no_path_are_not_quoted(line: Callable) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["trian"], "no verb 'trian'; did you mean 'train'? (verbs: train, eval"),
+        (["trian"], "no verb 'trian'; did you mean 'train'? (verbs: prepare, train, eval"),
         (["train", "photos"], "'photos' is not key=value"),
         (["train", "=3"], "'=3' is not key=value"),
         (["train", "data=a", "--multirn"], "no option '--multirn'; did you mean '--multirun'?"),
