@@ -39,7 +39,7 @@ TURNS = {
 """Quaternions x, y, z, w that turn an axis to +y, by whether it is negative, and which it is."""
 
 
-def write_mesh_glb(
+def write(
     surface: Mesh | TexturedMesh, path: Path, up: Float[np.ndarray, "3"] | None = None
 ) -> None:
     """Write a mesh; the file has its name only when it is whole.

@@ -17,7 +17,7 @@ from polyfield.cameras import Cameras
 from polyfield.datasets.procedural import procedural_scene, procedural_truth
 from polyfield.datasets.scene import Scene
 from polyfield.export.meshes import Mesh
-from polyfield.export.meshes.glb import write_mesh_glb
+from polyfield.export.meshes.glb import write as write_mesh_glb
 from polyfield.export.meshes.texture import textured
 from polyfield.renderers.mesh import MeshRenderer
 from polyfield.renderers.render import Render

@@ -13,7 +13,8 @@ from PIL import Image
 
 from polyfield.errors import InputError
 from polyfield.export.meshes import Mesh, TexturedMesh
-from polyfield.export.meshes.glb import linear_colors, turn_of, write_mesh_glb
+from polyfield.export.meshes.glb import linear_colors, turn_of
+from polyfield.export.meshes.glb import write as write_mesh_glb
 from polyfield.splats.glb import read_glb
 
 QUAD = Mesh(
