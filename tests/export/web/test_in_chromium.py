@@ -129,6 +129,7 @@ def test_a_double_click_sets_the_middle(
     page = opened(page_of(one), 480, 384)
     pose, (fx, fy, cx, cy) = camera().world_from_camera[0].numpy(), camera().intrinsics[0].tolist()
     x, y, z = pose[:, :3].T @ (one.means[0] - pose[:, 3])
+    settle(page)
     page.mouse.dblclick(240 + 4 * (fx * x / z + cx - 48), 192 + 4 * (fy * y / z + cy - 48))
     np.testing.assert_allclose(stats(page)["target"], one.means[0], atol=0.05)
     assert page.evaluate("polyfield.pointAt(3, 300)") is None
