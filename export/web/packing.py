@@ -43,10 +43,10 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Packed:
         parts.append({"name": name, "type": kind, "count": array.size, "bytes": width})
         flat = np.ascontiguousarray(array).reshape(-1)
         if kind == "whole":
-            flat = flat.astype(WHOLE[width]).view(np.uint8).reshape(-1, width).T
-        elif kind == "float":
-            flat = flat.astype("<f4")
-        pieces.append(flat.tobytes())
+            numbers = flat.astype(WHOLE[width])
+            pieces.append(numbers.view(np.uint8).reshape(-1, width).T.tobytes())
+        else:
+            pieces.append(flat.astype("<f4" if kind == "float" else np.uint8).tobytes())
     packed = gzip.compress(b"".join(pieces), LEVEL, mtime=0)
     return Packed(parts, base64.b64encode(packed).decode())
 
