@@ -24,9 +24,9 @@ from polyfield.splats.splats import HARMONICS
 WHITE = (1.0, 1.0, 1.0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium, or a skip that says what is missing."""
+    """Headless Chromium, or a skip that says what is missing; a process can have one at a time."""
     try:
         with chromium() as found:
             yield found
