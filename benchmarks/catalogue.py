@@ -17,9 +17,10 @@ from polyfield.benchmarks.cells import Cell
 from polyfield.benchmarks.efforts import EFFORTS, Effort
 from polyfield.benchmarks.gaussians_cells import gaussians
 from polyfield.benchmarks.scenes import LEGO, SCENES
+from polyfield.benchmarks.web_cells import web
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture", "web")
 
 # Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
 DECODERS = {
@@ -115,6 +116,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "factored": factored,
         "gaussians": gaussians,
         "capture": capture,
+        "web": web,
     }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]

@@ -9,6 +9,7 @@ from polyfield.benchmarks import (
     gaussian_sections,
     kernel_sections,
     training_sections,
+    web_sections,
 )
 from polyfield.benchmarks.book import Book
 from polyfield.benchmarks.sections import Rows, Section, shown
@@ -32,6 +33,7 @@ def results(book: Book) -> str:
         gaussian_sections,
         compression_sections,
         capture_sections,
+        web_sections,
     )
     sections = [TARGETS, *(s for part in made for s in part.SECTIONS), RECORDS]
     parts = [HEAD, measured_on(book), *(section.text(book) for section in sections)]

@@ -10,6 +10,7 @@ from polyfield.benchmarks.book import Book, Values, psnr_at, seconds_to, sooner
 LEGO_MINUTE = "train-lego_200-hash-60s"
 TENSORF = "peer-tensorf-lego_200"
 EQUAL_STEPS = "equal-steps-lego_200-vm"
+PAGE = "web-page-100k-degree3"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,14 @@ def targets(book: Book) -> Iterator[Target]:
         "polyfield convert, 500,000 Gaussians, .ply to .spz", "splat-files-convert-ply-spz",
         lambda v: v["convert"]["seconds"], 5, "s", False, 2,
     )  # fmt: skip
+    yield Target(
+        "page of 100,000 Gaussians of degree 3", PAGE, lambda v: v["bytes"] / 1e6, 4, "MB", False, 2
+    )
+    yield Target(
+        "the same at 512 x 512 in software: frames a second", PAGE,
+        lambda v: v["fps"], 10, "a second", True,
+    )  # fmt: skip
+    yield _psnr(PAGE, "the same at rest, against our renderer", 30)
     for size in ("267x200", "400x300"):
         for bound, aim in ((8, ""), (10, ": the aim")):
             yield Target(

@@ -1,8 +1,8 @@
 """From the words of a shell line to Hydra overrides.
 
 Hydra reads commas, parentheses, quotes, `=` and `${...}` in a value as grammar. A path may hold all
-of them, so the values of path-like keys are quoted here, before Hydra sees them. Nothing in this
-module imports Hydra.
+of them, and so may a title, so the values of such keys are quoted here, before Hydra sees them.
+Nothing in this module imports Hydra.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ PATH_KEYS = frozenset(
         "dataset.path",
         "field.points",
         "task.init_from",
+        "title",
     }
 )
 MULTIRUN = ("-m", "--multirun")

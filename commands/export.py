@@ -18,6 +18,7 @@ usage: polyfield export run=RUN format=FORMAT out=FILE [key=value ...]
   run=RUN                the run, or a file of Gaussians in its place
   format=FORMAT          what to write:
     splat                files of Gaussians
+    web                  a page that shows the scene in any browser, one file
   out=FILE               its name says the encoding
   frame=source           source: frame and scale of the data | world: those of the training, +z up
   overwrite=false        whether FILE may be there already
@@ -30,6 +31,13 @@ format=splat, of a run of field=gaussians: .ply, .compressed.ply, .splat, .spz, 
   degree=N               of the spherical harmonics to keep, 0 to 3; all by default
   keep_transparent=false whether to keep what is never seen: opacities below 1/255
 
+format=web: a page, .html, that opens by a double click and asks nothing of a network
+
+  degree, keep_transparent as above: without harmonics a page is smaller
+  title=TEXT             the name of the run by default
+  background=auto        auto (as trained; black for a file) | white | black
+  up=auto                of a file: x | y | z | -x | -y | -z, or a direction [x,y,z]; auto is -y
+
 Prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
 where up is in it. Gaussians that are not finite or have no rotation are always dropped. The photos
 need not be there.
@@ -38,6 +46,7 @@ examples:
   polyfield export run=runs/first format=splat out=scene.ply
   polyfield export run=runs/first format=splat out=scene.spz checkpoint=best
   polyfield export run=runs/first format=splat out=scene.sog degree=1 overwrite=true
+  polyfield export run=runs/first format=web out=scene.html
   polyfield render run=scene.ply
 """
 

@@ -124,15 +124,12 @@ def standing_around(
 
 def sphere(splats: Splats) -> tuple[Float[Tensor, "3"], float]:
     """Centre and radius of what is to be in view; the radius is above 0."""
-    import numpy as np
     import torch
 
-    from polyfield.splats.extent import robust_box
+    from polyfield.splats.extent import robust_sphere
 
-    low, high = robust_box(splats)
-    size = float(np.exp(np.median(splats.log_scales.max(axis=1).astype(np.float64))))
-    radius = max(float(np.linalg.norm(high - low)) / 2, 3 * size)
-    return torch.from_numpy((low + high) / 2), radius
+    center, radius = robust_sphere(splats)
+    return torch.from_numpy(center), radius
 
 
 def _ahead(up: Float[Tensor, "3"]) -> Float[Tensor, "3"]:

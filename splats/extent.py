@@ -26,6 +26,17 @@ def robust_box(splats: Splats, share: float = SHARE) -> Float[np.ndarray, "2 3"]
     return np.stack(ends, axis=1).astype(np.float64)
 
 
+def robust_sphere(splats: Splats) -> tuple[Float[np.ndarray, "3"], float]:
+    """Centre and radius of what is to be in view; the radius is above 0.
+
+    Args:
+        splats: at least one, all finite.
+    """
+    low, high = robust_box(splats)
+    size = float(np.exp(np.median(splats.log_scales.max(axis=1).astype(np.float64))))
+    return (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 3 * size)
+
+
 def _quantiles(
     values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"], share: float
 ) -> Float[np.ndarray, "2"]:

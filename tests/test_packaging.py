@@ -46,7 +46,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def _belongs_in_the_wheel(name: str) -> bool:
     inside = not name.startswith(("tests/", "docs/", ".", "benchmarks/data/"))
-    return inside and (name.endswith((".py", ".yaml")) or name == "py.typed")
+    shipped = name.endswith((".py", ".yaml")) or name.startswith("export/web/page/")
+    return inside and (shipped or name == "py.typed")
 
 
 def test_the_wheel_holds_every_module_and_configuration_file(wheel: list[str]) -> None:

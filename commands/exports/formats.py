@@ -37,6 +37,7 @@ class Format:
 
 FORMATS = {
     "splat": Format("splat", ("degree", "keep_transparent")),
+    "web": Format("web", ("degree", "keep_transparent", "title", "background", "up")),
 }
 
 

@@ -125,8 +125,8 @@ def test_a_file_for_a_run(line: Callable, splatted: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["out=b.ply"], "format: found none, expected format=splat"),
-        (["format=msh", "out=b.ply"], "format: found msh, expected format=splat"),
+        (["out=b.ply"], "format: found none, expected format=splat or format=web"),
+        (["format=msh", "out=b.ply"], "format: found msh, expected format=splat or format=web"),
         (["format=splat"], "out: found none, expected out=FILE"),
         (["format=splat", "out=b.obj"], "b.obj: expected a name that ends in one of .compressed"),
         (["format=splat", "out=b.ksplat"], "b.ksplat: a .ksplat file is only read"),
