@@ -18,6 +18,7 @@ usage: polyfield export run=RUN format=FORMAT out=FILE [key=value ...]
   run=RUN                the run, or a file of Gaussians in its place
   format=FORMAT          what to write:
     splat                files of Gaussians
+    mesh                 surfaces as triangles
   out=FILE               its name says the encoding
   frame=source           source: frame and scale of the data | world: those of the training, +z up
   overwrite=false        whether FILE may be there already
@@ -30,7 +31,19 @@ format=splat, of a run of field=gaussians: .ply, .compressed.ply, .splat, .spz, 
   degree=N               of the spherical harmonics to keep, 0 to 3; all by default
   keep_transparent=false whether to keep what is never seen: opacities below 1/255
 
-Prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
+format=mesh, of photos, Gaussians and shapes: .ply, .obj, .glb, .stl, .off
+
+  method=auto            marching: where the density, or the distance, is at a level | poisson
+  resolution=256         cells along the longest edge of the region
+  level=L                0 of a distance, 0.5 of an occupancy; of a density by default, along a
+                         hundredth of the box's diagonal, an optical thickness of 10
+  time=T                 0 to 1, of a scene that moves
+  crop=[x0,y0,z0,x1,y1,z1]  a box in the frame of FILE; by default all that is occupied
+  components=0.001       share of the triangles below which a separate part is left out
+  watertight=false       whether holes are closed
+  faces=N                how many triangles to keep, about; needs polyfield[mesh]
+
+format=splat prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
 where up is in it. Gaussians that are not finite or have no rotation are always dropped. The photos
 need not be there.
 
@@ -38,6 +51,7 @@ examples:
   polyfield export run=runs/first format=splat out=scene.ply
   polyfield export run=runs/first format=splat out=scene.spz checkpoint=best
   polyfield export run=runs/first format=splat out=scene.sog degree=1 overwrite=true
+  polyfield export run=runs/first format=mesh out=scene.glb resolution=512 faces=200000
   polyfield render run=scene.ply
 """
 

@@ -201,11 +201,15 @@ def _closed(vertices: np.ndarray, faces: np.ndarray) -> tuple[bool, int]:
     merged = same.reshape(-1)[faces]
     count = len(np.unique(merged))
     proper = (merged != np.roll(merged, 1, axis=1)).all(axis=1)
-    merged = merged[proper]
-    edges = np.concatenate([merged[:, [0, 1]], merged[:, [1, 2]], merged[:, [2, 0]]])
-    there, back = edges[:, 0] << 32 | edges[:, 1], edges[:, 1] << 32 | edges[:, 0]
-    unique = len(np.unique(there)) == len(there)
-    return bool(unique and np.array_equal(np.sort(there), np.sort(back))), count
+    return closed_edges(merged[proper]), count
+
+
+def closed_edges(faces: Int[np.ndarray, "m 3"]) -> bool:
+    """Whether every edge is there once in each direction."""
+    faces = faces.astype(np.int64)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    there, back = np.sort(edges[:, 0] << 32 | edges[:, 1]), np.sort(edges[:, 1] << 32 | edges[:, 0])
+    return bool((there[1:] != there[:-1]).all() and np.array_equal(there, back))
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

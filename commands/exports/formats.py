@@ -37,6 +37,13 @@ class Format:
 
 FORMATS = {
     "splat": Format("splat", ("degree", "keep_transparent")),
+    "mesh": Format(
+        "mesh",
+        (
+            *("method", "resolution", "level", "time", "crop"),
+            *("components", "watertight", "faces"),
+        ),
+    ),
 }
 
 

@@ -1,0 +1,77 @@
+"""Files of meshes: .ply, .obj, .glb, .stl, .off.
+
+Letters: n vertices, m triangles.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from polyfield.durable import replacing, write_file
+from polyfield.errors import InputError
+from polyfield.export.meshes.mesh import Mesh
+
+SUFFIXES = (".ply", ".obj", ".glb", ".stl", ".off")
+
+
+def write_mesh(mesh: Mesh, path: Path) -> None:
+    """Write a mesh in the format that the name tells; the file has its name only when it is whole.
+
+    Colours go into .ply, .obj and .glb; normals into those as well.
+
+    Raises:
+        InputError: for a name of another kind, and for a mesh without triangles.
+        OSError: for a file that cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(file=path, expected=f"a name that ends in one of {', '.join(SUFFIXES)}")
+    if not len(mesh):
+        raise InputError("no triangles to write", file=path)
+    data = _ply(mesh) if suffix == ".ply" else _by_trimesh(mesh, suffix[1:])
+    with replacing(path) as temporary:
+        write_file(temporary, [data])
+
+
+def bytes_of(colors: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] as bytes."""
+    return (np.clip(colors, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _ply(mesh: Mesh) -> bytes:
+    """Binary, little-endian: float32 positions and normals, bytes of colours, int32 corners."""
+    columns: list[tuple[str, str, np.ndarray]] = []
+    columns += [(name, "<f4", mesh.vertices[:, i]) for i, name in enumerate("xyz")]
+    if mesh.normals is not None:
+        columns += [(f"n{name}", "<f4", mesh.normals[:, i]) for i, name in enumerate("xyz")]
+    if mesh.colors is not None:
+        names = ("red", "green", "blue")
+        columns += [(name, "u1", bytes_of(mesh.colors)[:, i]) for i, name in enumerate(names)]
+    rows = np.empty(len(mesh.vertices), [(name, kind) for name, kind, _ in columns])
+    for name, _, values in columns:
+        rows[name] = values
+    corners = np.empty(len(mesh), [("n", "u1"), ("corners", "<i4", 3)])
+    corners["n"], corners["corners"] = 3, mesh.faces
+    kinds = {"<f4": "float", "u1": "uchar"}
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
+    header += [f"property {kinds[kind]} {name}" for name, kind, _ in columns]
+    header += [f"element face {len(corners)}", "property list uchar int vertex_indices"]
+    return "\n".join([*header, "end_header\n"]).encode() + rows.tobytes() + corners.tobytes()
+
+
+def _by_trimesh(mesh: Mesh, kind: str) -> bytes:
+    import trimesh
+
+    colors = None if mesh.colors is None else bytes_of(mesh.colors)
+    made = trimesh.Trimesh(
+        mesh.vertices,
+        mesh.faces,
+        vertex_normals=mesh.normals,
+        vertex_colors=colors if kind in ("obj", "glb") else None,
+        process=False,
+    )
+    settings = {"include_normals": mesh.normals is not None} if kind in ("obj", "glb") else {}
+    data = made.export(file_type=kind, **settings)
+    return data.encode() if isinstance(data, str) else bytes(data)
