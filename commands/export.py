@@ -35,8 +35,8 @@ format=mesh, of photos, Gaussians and shapes: .ply, .obj, .glb, .stl, .off
 
   method=auto            marching: where the density, or the distance, is at a level | poisson
   resolution=256         cells along the longest edge of the region
-  level=L                0 of a distance, 0.5 of an occupancy; of a density by default, along a
-                         hundredth of the box's diagonal, an optical thickness of 10
+  level=L                by default 0 of a distance, 0.5 of an occupancy, of a density that of
+                         which a hundredth of the scene's diagonal stops half of the light
   time=T                 0 to 1, of a scene that moves
   crop=[x0,y0,z0,x1,y1,z1]  a box in the frame of FILE; by default all that is occupied
   components=0.001       share of the triangles below which a separate part is left out

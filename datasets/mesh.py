@@ -82,16 +82,7 @@ class Mesh:
 
     def surface_points(self, n: int, random: np.random.Generator) -> Float[np.ndarray, "n 3"]:
         """Points spread evenly over the surface."""
-        a = self.triangles[:, 0]
-        ab, ac = self.triangles[:, 1] - a, self.triangles[:, 2] - a
-        areas = np.linalg.norm(np.cross(ab, ac), axis=1)
-        upto = np.cumsum(areas)
-        face = np.searchsorted(upto, random.random(n) * upto[-1], side="right")
-        face = np.minimum(face, len(areas) - 1)
-        v, w = random.random((2, n))
-        over = v + w > 1
-        v, w = np.where(over, 1 - v, v), np.where(over, 1 - w, w)
-        return a[face] + v[:, None] * ab[face] + w[:, None] * ac[face]
+        return surface_points(self.triangles, n, random)
 
     def turned(self, seed: int) -> Mesh:
         """The mesh turned about the box's middle by a rotation drawn uniformly with this seed.
@@ -193,6 +184,22 @@ def make_mesh(
     frame[:3, 3] = middle
     digest = hashlib.sha256(corners.tobytes()).hexdigest()
     return Mesh(path, merged, len(faces), watertight, frame, digest, triangles)
+
+
+def surface_points(
+    triangles: Float[np.ndarray, "m 3 3"], n: int, random: np.random.Generator
+) -> Float[np.ndarray, "n 3"]:
+    """Points spread evenly over triangles, at random."""
+    a = triangles[:, 0]
+    ab, ac = triangles[:, 1] - a, triangles[:, 2] - a
+    areas = np.linalg.norm(np.cross(ab, ac), axis=1)
+    upto = np.cumsum(areas)
+    face = np.searchsorted(upto, random.random(n) * upto[-1], side="right")
+    face = np.minimum(face, len(areas) - 1)
+    v, w = random.random((2, n))
+    over = v + w > 1
+    v, w = np.where(over, 1 - v, v), np.where(over, 1 - w, w)
+    return a[face] + v[:, None] * ab[face] + w[:, None] * ac[face]
 
 
 def _closed(vertices: np.ndarray, faces: np.ndarray) -> tuple[bool, int]:

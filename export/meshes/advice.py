@@ -19,7 +19,8 @@ BLOB = 0.9  # share of the box's volume from which on a mesh is a blob
 
 def samples(learned: Learned) -> Float[np.ndarray, " n"]:
     """The number that levels are compared with, on a grid over the box."""
-    low, high = learned.surface.box
+    assert learned.measure is not None, "the caller looks"
+    low, high = learned.box
     axes = [
         torch.linspace(float(a), float(b), SAMPLES + 2)[1:-1].float() for a, b in zip(low, high)
     ]
@@ -45,6 +46,8 @@ def refuse_empty(learned: Learned) -> None:
     Raises:
         InputError: always.
     """
+    if learned.measure is None:
+        raise InputError("there is no surface", found="no triangles", expected="a trained run")
     values = samples(learned)
     if not np.isfinite(values).all():
         raise InputError("the field gives no numbers", found="NaN", expected="a trained run")
@@ -59,7 +62,9 @@ def refuse_empty(learned: Learned) -> None:
 
 def advice(mesh: Mesh, learned: Learned) -> str | None:
     """A line to print where a mesh fills its box, None where it looks like something."""
-    low, high = learned.surface.box
+    if learned.measure is None:
+        return None
+    low, high = learned.box
     corners = mesh.vertices[mesh.faces].astype(np.float64) - low
     volume = np.linalg.det(corners).sum() / 6
     if volume < BLOB * float(np.prod(high - low)):

@@ -25,6 +25,8 @@ def with_normals(mesh: Mesh, learned: Learned, width: float) -> Mesh:
         width: half the distance between the two points of a difference, world units.
     """
     fallback = face_normals(mesh)
+    if learned.surface is None:
+        return replace(mesh, normals=fallback)
     made = np.empty_like(mesh.vertices)
     for first in range(0, len(made), CHUNK):
         part = slice(first, first + CHUNK)

@@ -1,7 +1,7 @@
 """From a trained task to a mesh: found, cut, cleaned, closed, thinned, coloured.
 
 `METHODS` is where a way of finding surfaces is added: a module with `surface(task, learned,
-resolution) -> Mesh` in the world of the training.
+resolution, closed) -> Mesh` in the world of the training, maybe with colours of its own.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def extract(
     """
     check_settings(method, resolution, components, faces)
     learned = learned_surface(task, level, time)
-    module: Any = importlib.import_module(METHODS[chosen_method(method)])
-    mesh: Mesh = module.surface(task, learned, resolution)
+    module: Any = importlib.import_module(METHODS[chosen_method(method, learned)])
+    mesh: Mesh = module.surface(task, learned, resolution, watertight)
     if not len(mesh):
         refuse_empty(learned)
     note = advice(mesh, learned)
@@ -96,14 +96,16 @@ def extract(
 
 def finished(mesh: Mesh, learned: Learned, resolution: int) -> Mesh:
     """The mesh with normals, and colours where there are any."""
-    box = learned.surface.box
+    box = learned.box
     width = 0.5 * float((box[1] - box[0]).max()) / resolution
     return with_colors(with_normals(mesh, learned, width), learned)
 
 
-def chosen_method(method: str) -> str:
-    """The name of a method."""
-    return "marching" if method == "auto" else method
+def chosen_method(method: str, learned: Learned) -> str:
+    """The name of a method; of "auto", that which suits what was learned."""
+    if method != "auto":
+        return method
+    return "poisson" if learned.surface is None else "marching"
 
 
 def check_settings(method: str, resolution: int, components: float, faces: int | None) -> None:

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from polyfield.errors import InputError
 from polyfield.export.meshes.cubes import OFFSETS, SIZE, crossed
 from polyfield.export.meshes.implicit import Implicit
-from polyfield.export.meshes.room import check_room
+from polyfield.export.meshes.room import VALUES, check_room
 
 CHUNK = 256  # blocks that are evaluated at once
 TINY = 1e-6  # how far outside a point is of which no more is known
@@ -121,7 +121,7 @@ def evaluated(
     for first in range(0, len(keys), CHUNK):
         part = slice(first, first + CHUNK)
         places = lattice.corners(keys[part])[:, None] * SIZE + np.arange(SIZE)[:, None]
-        points = _grids(lattice.origin + places * lattice.spacing)
+        points = _grids(lattice.origin + np.minimum(places, last) * lattice.spacing)
         found = surface.value(points.view(-1, 3)).numpy().reshape(points.shape[:-1])
         if not np.isfinite(found).all():
             raise InputError(
@@ -162,7 +162,7 @@ def find_blocks(surface: Implicit, lattice: Lattice) -> Blocks:
     wanted = near_blocks(surface, lattice)
     through = beyond = np.empty((0, 8), np.int64)
     while len(wanted):
-        check_room(len(keys) + len(wanted), max(lattice.counts))
+        check_room(len(keys) + len(wanted), max(lattice.counts) - 1, VALUES)
         more = evaluated(surface, lattice, wanted)
         order = np.argsort(np.concatenate([keys, wanted]), kind="stable")
         keys = np.concatenate([keys, wanted])[order]

@@ -23,7 +23,7 @@ from polyfield.training.shape import OccupancyTask, SdfTask, ShapeTask
 from polyfield.training.task import Task
 
 STEEP = 1.25  # times as fast as a distance may what was learned as one change
-DENSITY = 10.0  # by default the level, in optical thickness along a hundredth of the box's diagonal
+DENSITY = math.log(2)  # the usual level, in optical thickness along a hundredth of the diagonal
 DARKEST = 1e-12  # a density that counts as none
 CHUNK = 1 << 17  # points
 
@@ -35,19 +35,21 @@ class Learned:
     """A surface and what is known around it.
 
     Attributes:
-        surface: its function, in the world of the training.
+        box: [lower, upper] corner of where it is, in the world of the training.
         source_from_world: [4,4] back to the frame of the user's data.
-        level: at which the surface is; noun: of what.
+        surface: its function; None of Gaussians, which have none.
+        level: at which it is; noun: of what.
         measure: world points -> the number that `level` is compared with.
         colors: world points and the unit directions in which they are looked at -> sRGB; None where
             nothing has a colour.
     """
 
-    surface: Implicit
+    box: Float[np.ndarray, "2 3"]
     source_from_world: Float[np.ndarray, "4 4"]
-    level: float
-    noun: str
-    measure: Value
+    surface: Implicit | None = None
+    level: float = 0.0
+    noun: str = "opacity"
+    measure: Value | None = None
     colors: Colors | None = None
 
 
@@ -72,9 +74,9 @@ def learned_surface(
     field: Any = getattr(getattr(task, "renderer", None), "field", None)
     if isinstance(task, PhotoTask) and hasattr(field, "density"):
         return _radiance(task, field, level, time)
-    if hasattr(field, "splats"):
-        hint = "method=fusion takes what they look like"
-        raise InputError("Gaussians have no density", field="method", found="marching", hint=hint)
+    if isinstance(task, PhotoTask) and hasattr(field, "splats"):
+        box, frame = task.scene.bounds, task.scene.source_from_world
+        return Learned(box.double().numpy(), frame.double().numpy())
     name = type(task).__name__
     raise InputError("has no surface", field="run", found=name, expected="radiance, sdf, occupancy")
 
@@ -94,7 +96,7 @@ def _shape(task: ShapeTask, level: float | None) -> Learned:
         near = near_samples(value, 2.0)
     box = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
     surface = Implicit(in_parts(value), box, near)
-    return Learned(surface, task.mesh.source_from_world, at, noun, measure)
+    return Learned(box, task.mesh.source_from_world, surface, at, noun, measure)
 
 
 def _radiance(task: PhotoTask, field: Any, level: float | None, time: float | None) -> Learned:
@@ -129,7 +131,7 @@ def _radiance(task: PhotoTask, field: Any, level: float | None, time: float | No
     near = near_occupied(occupancy) if known else near_samples(value, size)
     surface = Implicit(in_parts(value), box, near, closed=domain.kind == "box")
     frame = task.scene.source_from_world.double().numpy()
-    return Learned(surface, frame, at, "density", density, colors)
+    return Learned(box, frame, surface, at, "density", density, colors)
 
 
 def _time(field: Any, time: float | None) -> float | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 
-BLOCK_BYTES = 24_000  # of a block that the surface runs through: values, slots, vertices, faces
+WHOLE = 24_000  # bytes, of a block that the surface may be in, until its triangles are written
+VALUES = 6_000  # of those, while blocks are evaluated
 SHARE = 0.6  # of the memory that is free
 
 
@@ -33,15 +34,14 @@ def free_memory() -> int:
     return max(min(limits, default=1 << 32), 0)
 
 
-def check_room(blocks: int, resolution: int, free: int | None = None) -> None:
+def check_room(blocks: int, resolution: int, each: int = WHOLE) -> None:
     """InputError, naming a resolution that fits, where blocks take more memory than there is.
 
     Args:
         blocks: that are to be kept at the resolution.
-        free: bytes; None for what there is now.
+        each: bytes.
     """
-    needed = blocks * BLOCK_BYTES
-    room = SHARE * (free_memory() if free is None else free)
+    needed, room = blocks * each, SHARE * free_memory()
     if needed <= room:
         return
     fits = max(int(0.95 * resolution * (room / needed) ** 0.5), 1)

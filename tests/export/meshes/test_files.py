@@ -1,0 +1,45 @@
+"""Files of meshes are read by others as they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from polyfield.errors import InputError
+from polyfield.export.meshes import Mesh
+from polyfield.export.meshes.files import SUFFIXES, write_mesh
+
+BALL = trimesh.creation.icosphere(subdivisions=2)
+NORMALS = np.asarray(BALL.vertices, np.float32)
+COLORS = (0.5 + 0.5 * NORMALS).astype(np.float32)
+MESH = Mesh(2 * NORMALS + 5, np.asarray(BALL.faces, np.int32), NORMALS, COLORS)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_file_holds_the_mesh(tmp_path: Path, suffix: str, plain: bool) -> None:
+    file = tmp_path / f"a (1){suffix}"
+    write_mesh(Mesh(MESH.vertices, MESH.faces) if plain else MESH, file)
+    read = trimesh.load_mesh(str(file), process=False)
+    np.testing.assert_allclose(read.triangles, MESH.vertices[MESH.faces], atol=1e-5)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    if plain or suffix in (".stl", ".off"):
+        return
+    normals = read.vertex_normals
+    if suffix == ".ply":  # trimesh makes its own
+        rows = read.metadata["_ply_raw"]["vertex"]["data"]
+        normals = np.stack([rows[name] for name in ("nx", "ny", "nz")], axis=-1)
+    np.testing.assert_allclose(normals, NORMALS, atol=1e-3)
+    colors = np.asarray(read.visual.vertex_colors)[:, :3] / 255
+    np.testing.assert_allclose(colors, COLORS, atol=1 / 250)
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.fbx: expected a name that ends in one of \.ply"):
+        write_mesh(MESH, tmp_path / "a.fbx")
+    with pytest.raises(InputError, match="no triangles to write"):
+        write_mesh(Mesh(MESH.vertices, MESH.faces[:0]), tmp_path / "a.ply")
+    assert not list(tmp_path.iterdir())
