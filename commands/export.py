@@ -43,9 +43,10 @@ format=mesh, of photos, Gaussians and shapes: .ply, .obj, .glb, .stl, .off
   watertight=false       whether holes are closed
   faces=N                how many triangles to keep, about; needs polyfield[mesh]
 
-format=splat prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
-where up is in it. Gaussians that are not finite or have no rotation are always dropped. The photos
-need not be there.
+format=splat prints how many Gaussians there were, were dropped (and why) and written, the size of
+the file, and where up is in it. Gaussians that are not finite or have no rotation are always
+dropped. format=mesh prints what the mesh has, and of a level that gives one blob which to try. The
+photos need not be there.
 
 examples:
   polyfield export run=runs/first format=splat out=scene.ply

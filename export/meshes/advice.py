@@ -57,7 +57,9 @@ def refuse_empty(learned: Learned) -> None:
     if learned.noun == "density" and 0 < advised(values) < high:
         hint = f"level={advised(values):.3g} tells full from empty; has it been trained?"
     expected = f"a {noun} of {learned.level:.4g} somewhere"
-    raise InputError("there is no surface", field="level", found=found, expected=expected, hint=hint)
+    raise InputError(
+        "there is no surface", field="level", found=found, expected=expected, hint=hint
+    )
 
 
 def advice(mesh: Mesh, learned: Learned) -> str | None:
@@ -71,7 +73,9 @@ def advice(mesh: Mesh, learned: Learned) -> str | None:
         return None
     values = samples(learned)
     better = advised(values)
-    said = f"level={learned.level:.4g} gives one blob, {volume / np.prod(high - low):.0%} of the box"
+    said = (
+        f"level={learned.level:.4g} gives one blob, {volume / np.prod(high - low):.0%} of the box"
+    )
     if learned.noun == "density" and better > learned.level:
         return f"{said}: try level={better:.3g}"
     return f"{said}: has it been trained?"

@@ -55,7 +55,7 @@ def face_normals(mesh: Mesh) -> Float[np.ndarray, "n 3"]:
 
 
 def with_colors(mesh: Mesh, learned: Learned) -> Mesh:
-    """The mesh with what its vertices look like to someone in front of them, where that is known."""
+    """The mesh with what its vertices look like from the front, where that is known."""
     if learned.colors is None or mesh.normals is None:
         return mesh
     made = np.empty_like(mesh.vertices)

@@ -104,4 +104,3 @@ def table() -> tuple[Int[np.ndarray, "256 most 3"], Int[np.ndarray, " 256"]]:
     for configuration, row in enumerate(rows):
         made[configuration, : len(row)] = np.array(row, np.int64).reshape(-1, 3)
     return made, counts
-

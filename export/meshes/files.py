@@ -11,6 +11,7 @@ import numpy as np
 
 from polyfield.durable import replacing, write_file
 from polyfield.errors import InputError
+from polyfield.export.meshes import glb
 from polyfield.export.meshes.mesh import Mesh
 
 SUFFIXES = (".ply", ".obj", ".glb", ".stl", ".off")
@@ -30,9 +31,12 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
         raise InputError(file=path, expected=f"a name that ends in one of {', '.join(SUFFIXES)}")
     if not len(mesh):
         raise InputError("no triangles to write", file=path)
-    data = _ply(mesh) if suffix == ".ply" else _by_trimesh(mesh, suffix[1:])
     with replacing(path) as temporary:
-        write_file(temporary, [data])
+        if suffix == ".glb":
+            glb.write(mesh, temporary)
+        else:
+            data = _ply(mesh) if suffix == ".ply" else _by_trimesh(mesh, suffix[1:])
+            write_file(temporary, [data])
 
 
 def bytes_of(colors: np.ndarray) -> np.ndarray:
@@ -64,14 +68,10 @@ def _ply(mesh: Mesh) -> bytes:
 def _by_trimesh(mesh: Mesh, kind: str) -> bytes:
     import trimesh
 
-    colors = None if mesh.colors is None else bytes_of(mesh.colors)
+    settings = {"include_normals": mesh.normals is not None} if kind == "obj" else {}
+    colors = bytes_of(mesh.colors) if kind == "obj" and mesh.colors is not None else None
     made = trimesh.Trimesh(
-        mesh.vertices,
-        mesh.faces,
-        vertex_normals=mesh.normals,
-        vertex_colors=colors if kind in ("obj", "glb") else None,
-        process=False,
+        mesh.vertices, mesh.faces, vertex_normals=mesh.normals, vertex_colors=colors, process=False
     )
-    settings = {"include_normals": mesh.normals is not None} if kind in ("obj", "glb") else {}
     data = made.export(file_type=kind, **settings)
     return data.encode() if isinstance(data, str) else bytes(data)

@@ -1,7 +1,7 @@
 """A lattice over a box of which only blocks near a surface are looked at.
 
 Coarse to fine: boxes that the surface may be in are cut in eight until they are blocks. Those are
-evaluated, and where the surface leaves them the blocks around them are too, until it closes: a bound
+evaluated, and where the surface leaves them those next to them are too, until it closes: a bound
 that is too tight costs a part that stands alone, never a hole.
 
 Letters: k blocks. A block is known by a key, its place in the lattice of blocks as one number.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
@@ -53,9 +53,7 @@ class Learned:
     colors: Colors | None = None
 
 
-def learned_surface(
-    task: Task, level: float | None = None, time: float | None = None
-) -> Learned:
+def learned_surface(task: Task, level: float | None = None, time: float | None = None) -> Learned:
     """The surface of a task.
 
     Args:

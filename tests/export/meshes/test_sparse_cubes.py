@@ -71,7 +71,9 @@ def test_even_noise_has_a_surface_without_cracks(seed: int) -> None:
     mesh = sparse_cubes(surface, 24)
     assert len(mesh) > 10_000
     assert closed_edges(mesh.faces)
-    open_mesh = sparse_cubes(Implicit(noise(24, seed), BOX, everywhere, closed=False, bend=False), 24)
+    open_mesh = sparse_cubes(
+        Implicit(noise(24, seed), BOX, everywhere, closed=False, bend=False), 24
+    )
     assert not closed_edges(open_mesh.faces)
     # Only at the faces of the box are there edges without a partner.
     inner = np.abs(open_mesh.vertices).max(axis=1) < 1 - 1e-4
@@ -112,7 +114,9 @@ def test_the_surface_is_followed_from_wherever_it_is_known() -> None:
 def test_what_is_looked_at_grows_with_the_surface_and_not_with_the_volume() -> None:
     looked = []
     for resolution in (32, 64, 128, 256):
-        found = find_blocks(surface := Implicit(ball, BOX, around(ball)), lattice_over(BOX, resolution, True))
+        found = find_blocks(
+            surface := Implicit(ball, BOX, around(ball)), lattice_over(BOX, resolution, True)
+        )
         assert surface.closed
         looked.append(found.looked)
     # Twice as fine: four times as many blocks, where the volume has eight times as many.
@@ -142,7 +146,9 @@ def test_what_does_not_fit_is_refused_with_what_does(monkeypatch: pytest.MonkeyP
 
     surface = Implicit(value, BOX, around(ball))
     monkeypatch.setattr(room, "free_memory", lambda: 200_000_000)
-    with pytest.raises(InputError, match=r"resolution: more than fits into memory, found 4,096") as e:
+    with pytest.raises(
+        InputError, match=r"resolution: more than fits into memory, found 4,096"
+    ) as e:
         sparse_cubes(surface, 4096)
     assert not calls  # said before anything was evaluated
     fits = int(str(e.value.expected).split()[0].replace(",", ""))
