@@ -81,7 +81,8 @@ def triangles(loop: Loop) -> tuple[int, list[Loop]]:
         return 0, [loop]
     best: tuple[int, list[Loop]] | None = None
     for apex in range(1, len(loop) - 1):  # of the triangle over the loop's closing side
-        cost, parts = 0, [(loop[0], loop[apex], loop[-1])]
+        cost = 0
+        parts: list[Loop] = [(loop[0], loop[apex], loop[-1])]
         for part in (loop[: apex + 1], loop[apex:]):
             if len(part) < 3:
                 continue

@@ -10,7 +10,7 @@ there is no such point, and cells around it are left out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -177,15 +177,17 @@ def march(
     """
     rows, counts = table()
     n_vertices, n_faces = np.empty((2, len(values)), np.int64)
-    bound = {"value_at": value_at, "crosses": crosses, "configuration": configuration}
+    bound: dict[str, Any] = {"value_at": value_at, "crosses": crosses}
     with launch():
-        specialise(_count, **bound)(values, beyond, counts, n_vertices, n_faces)
+        specialise(_count, configuration=configuration, **bound)(
+            values, beyond, counts, n_vertices, n_faces
+        )
     first, first_face = _before(n_vertices), _before(n_faces)
     n, m = int(n_vertices.sum()), int(n_faces.sum())
     slots = np.empty((*values.shape, 3), np.int16)
     vertex, axes = np.empty((n, 3), np.int32), np.empty(n, np.int8)
     ends, faces = np.empty((n, 2), np.float32), np.empty((m, 3), np.int32)
-    place = specialise(_place, value_at=value_at, crosses=crosses)
+    place = specialise(_place, **bound)
     connect = specialise(_connect, configuration=configuration)
     with launch():
         place(values, beyond, corners, first, slots, vertex, axes, ends)

@@ -6,6 +6,7 @@ Letters: n vertices, m triangles.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,9 @@ def _ply(mesh: Mesh) -> bytes:
 def _by_trimesh(mesh: Mesh, kind: str) -> bytes:
     import trimesh
 
-    settings = {"include_normals": mesh.normals is not None} if kind == "obj" else {}
+    settings: dict[str, Any] = (
+        {"include_normals": mesh.normals is not None} if kind == "obj" else {}
+    )
     colors = bytes_of(mesh.colors) if kind == "obj" and mesh.colors is not None else None
     made = trimesh.Trimesh(
         mesh.vertices, mesh.faces, vertex_normals=mesh.normals, vertex_colors=colors, process=False

@@ -28,7 +28,9 @@ def write(mesh: Mesh, path: Path) -> None:
         arrays["COLOR_0"] = linear_colors(mesh.colors)
     attributes = {name: number for number, name in enumerate(arrays)}
     arrays["indices"] = mesh.faces.astype(np.uint32).reshape(-1, 1)
-    accessors, views, start = [], [], 0
+    accessors: list[dict[str, Any]] = []
+    views: list[dict[str, Any]] = []
+    start = 0
     for name, values in arrays.items():
         accessor: dict[str, Any] = {"bufferView": len(views), "count": len(values)}
         accessor |= {"componentType": KINDS[values.dtype.name]}

@@ -124,9 +124,9 @@ def _radiance(task: PhotoTask, field: Any, level: float | None, time: float | No
         with torch.no_grad():
             return field.radiance(x, directions, codes, times)[1].clamp(0, 1)
 
-    known = occupancy is not None and domain.kind == "box"
-    size = float((box[1] - box[0]).max())
-    near = near_occupied(occupancy) if known else near_samples(value, size)
+    near = near_samples(value, float((box[1] - box[0]).max()))
+    if occupancy is not None and domain.kind == "box":
+        near = near_occupied(occupancy)
     surface = Implicit(in_parts(value), box, near, closed=domain.kind == "box")
     frame = task.scene.source_from_world.double().numpy()
     return Learned(box, frame, surface, at, "density", density, colors)
