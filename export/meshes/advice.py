@@ -14,6 +14,7 @@ from polyfield.export.meshes.learned import Learned
 from polyfield.export.meshes.mesh import Mesh
 
 SAMPLES = 64  # an axis of the box
+BINS = 256
 BLOB = 0.9  # share of the box's volume from which on a mesh is a blob
 
 
@@ -30,14 +31,22 @@ def samples(learned: Learned) -> Float[np.ndarray, " n"]:
 
 def advised(values: Float[np.ndarray, " n"]) -> float:
     """The level that tells the full from the empty best: Otsu's, of a density its logarithm's."""
-    from skimage.filters import threshold_otsu
-
     positive = values[np.isfinite(values) & (values > 0)]
     if not len(positive) or positive.min() == positive.max():
         return 0.0
     logarithm = np.log(positive)
     floor = logarithm.max() - np.log(1e4)  # what is far thinner than the densest is all empty
-    return float(np.exp(threshold_otsu(logarithm.clip(min=floor))))
+    return float(np.exp(_otsu(logarithm.clip(min=floor))))
+
+
+def _otsu(values: Float[np.ndarray, " n"]) -> float:
+    """The threshold between whose two sides the means differ most (Otsu 1979)."""
+    counts, edges = np.histogram(values, bins=BINS)
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * middles)[:-1]
+    above, total = counts.sum() - below, (counts * middles).sum()
+    apart = sums / below.clip(min=1) - (total - sums) / above.clip(min=1)
+    return float(edges[1 + np.argmax(below * above * apart**2)])
 
 
 def refuse_empty(learned: Learned) -> None:
