@@ -16,11 +16,12 @@ from polyfield.benchmarks.capture_cells import capture
 from polyfield.benchmarks.cells import Cell
 from polyfield.benchmarks.efforts import EFFORTS, Effort
 from polyfield.benchmarks.gaussians_cells import gaussians
+from polyfield.benchmarks.geometry_cells import geometry
 from polyfield.benchmarks.scenes import LEGO, SCENES
 from polyfield.benchmarks.web_cells import web
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture", "web")
+SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture", "web", "geometry")
 
 # Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
 DECODERS = {
@@ -117,6 +118,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "gaussians": gaussians,
         "capture": capture,
         "web": web,
+        "geometry": geometry,
     }
     names = SUITES if suite == "all" else (suite,)
     return [cell for name in names for cell in made[name](budget)]

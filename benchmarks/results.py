@@ -7,6 +7,7 @@ from polyfield.benchmarks import (
     compression_sections,
     factored_sections,
     gaussian_sections,
+    geometry_sections,
     kernel_sections,
     training_sections,
     web_sections,
@@ -34,6 +35,7 @@ def results(book: Book) -> str:
         compression_sections,
         capture_sections,
         web_sections,
+        geometry_sections,
     )
     sections = [TARGETS, *(s for part in made for s in part.SECTIONS), RECORDS]
     parts = [HEAD, measured_on(book), *(section.text(book) for section in sections)]

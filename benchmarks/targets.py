@@ -113,10 +113,26 @@ def targets(book: Book) -> Iterator[Target]:
         "prepare, cup: mean error of poses", cup,
         lambda v: 100 * v["pose_error"]["mean"], 1, "%", False, 2,
     )  # fmt: skip
+    yield from geometry_targets()
     yield _psnr("train-lego_200-hash-600s", "lego_200, 10 minutes", 34)
     yield _psnr("train-lego_400-hash-600s", "lego_400, 10 minutes", 33)
     yield _psnr("train-fox-hash-300s", "fox, 5 minutes", 24)
     yield _psnr("train-fern-hash-300s", "fern, 5 minutes", 23)
+
+
+def geometry_targets() -> Iterator[Target]:
+    """Of exported meshes."""
+    for cell, bound in (("geometry-procedural-sdf", 0.95), ("geometry-procedural-radiance", 0.9)):
+        text = f"{cell.removeprefix('geometry-')}: F-score at 1% of the diagonal"
+        yield Target(text, cell, _f_score, bound, "", True, 3)
+    yield Target(
+        "mesh of lego_200 at 256 cells, no texture", "geometry-lego_200-radiance",
+        lambda v: v["meshes"]["marching"]["seconds"], 15, "s", False,
+    )  # fmt: skip
+
+
+def _f_score(values: Values) -> float:
+    return max(float(found["f_score"]) for found in values["meshes"].values())
 
 
 def _psnr(cell: str, text: str, bound: float) -> Target:

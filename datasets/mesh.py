@@ -82,16 +82,7 @@ class Mesh:
 
     def surface_points(self, n: int, random: np.random.Generator) -> Float[np.ndarray, "n 3"]:
         """Points spread evenly over the surface."""
-        a = self.triangles[:, 0]
-        ab, ac = self.triangles[:, 1] - a, self.triangles[:, 2] - a
-        areas = np.linalg.norm(np.cross(ab, ac), axis=1)
-        upto = np.cumsum(areas)
-        face = np.searchsorted(upto, random.random(n) * upto[-1], side="right")
-        face = np.minimum(face, len(areas) - 1)
-        v, w = random.random((2, n))
-        over = v + w > 1
-        v, w = np.where(over, 1 - v, v), np.where(over, 1 - w, w)
-        return a[face] + v[:, None] * ab[face] + w[:, None] * ac[face]
+        return surface_points(self.triangles, n, random)
 
     def turned(self, seed: int) -> Mesh:
         """The mesh turned about the box's middle by a rotation drawn uniformly with this seed.
@@ -195,17 +186,37 @@ def make_mesh(
     return Mesh(path, merged, len(faces), watertight, frame, digest, triangles)
 
 
+def surface_points(
+    triangles: Float[np.ndarray, "m 3 3"], n: int, random: np.random.Generator
+) -> Float[np.ndarray, "n 3"]:
+    """Points spread evenly over triangles, at random."""
+    a = triangles[:, 0]
+    ab, ac = triangles[:, 1] - a, triangles[:, 2] - a
+    areas = np.linalg.norm(np.cross(ab, ac), axis=1)
+    upto = np.cumsum(areas)
+    face = np.searchsorted(upto, random.random(n) * upto[-1], side="right")
+    face = np.minimum(face, len(areas) - 1)
+    v, w = random.random((2, n))
+    over = v + w > 1
+    v, w = np.where(over, 1 - v, v), np.where(over, 1 - w, w)
+    return a[face] + v[:, None] * ab[face] + w[:, None] * ac[face]
+
+
 def _closed(vertices: np.ndarray, faces: np.ndarray) -> tuple[bool, int]:
     """Whether every edge is there once in each direction, and the vertices at different places."""
     _, same = np.unique(vertices, axis=0, return_inverse=True)
     merged = same.reshape(-1)[faces]
     count = len(np.unique(merged))
     proper = (merged != np.roll(merged, 1, axis=1)).all(axis=1)
-    merged = merged[proper]
-    edges = np.concatenate([merged[:, [0, 1]], merged[:, [1, 2]], merged[:, [2, 0]]])
-    there, back = edges[:, 0] << 32 | edges[:, 1], edges[:, 1] << 32 | edges[:, 0]
-    unique = len(np.unique(there)) == len(there)
-    return bool(unique and np.array_equal(np.sort(there), np.sort(back))), count
+    return closed_edges(merged[proper]), count
+
+
+def closed_edges(faces: Int[np.ndarray, "m 3"]) -> bool:
+    """Whether every edge is there once in each direction."""
+    faces = faces.astype(np.int64)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    there, back = np.sort(edges[:, 0] << 32 | edges[:, 1]), np.sort(edges[:, 1] << 32 | edges[:, 0])
+    return bool((there[1:] != there[:-1]).all() and np.array_equal(there, back))
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
-"""How a scene leaves the library: so far as videos, signals and files of Gaussians.
+"""How a scene leaves the library: so far as videos, signals, Gaussians and meshes.
 
-`video` writes pictures as mp4, `grids` pictures, sounds and volumes, `splats` Gaussians.
+`video` writes pictures as mp4, `grids` pictures, sounds and volumes, `splats` Gaussians, `meshes`
+surfaces.
 """
 
 from polyfield.export.video import write_video

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 
 from polyfield.errors import InputError
+from polyfield.export import out_file
 from polyfield.splats.activations import colors_of_dc, dc_of_colors
 from polyfield.splats.cleaning import Cleaned, checked_degree, clean, cut_degree
 from polyfield.splats.formats import write_splats, written_format
@@ -103,12 +104,7 @@ def check_out(out: Path, degree: int | None = None, overwrite: bool = False) -> 
     written_format(out)
     if degree is not None:
         checked_degree(degree)
-    if out.is_dir():
-        raise InputError(file=out, found="a folder", expected="the name of a file")
-    if out.exists() and not overwrite:
-        raise InputError("is there already", file=out, hint="overwrite=true replaces it")
-    if not out.parent.is_dir():
-        raise InputError("no such folder", file=out.parent)
+    out_file.check_out(out, overwrite)
 
 
 def export_splats(

@@ -38,6 +38,13 @@ class Format:
 FORMATS = {
     "splat": Format("splat", ("degree", "keep_transparent")),
     "web": Format("web", ("degree", "keep_transparent", "title", "background", "up")),
+    "mesh": Format(
+        "mesh",
+        (
+            *("method", "resolution", "level", "time", "crop", "texture"),
+            *("components", "watertight", "faces"),
+        ),
+    ),
 }
 
 

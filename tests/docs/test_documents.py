@@ -98,6 +98,13 @@ def test_the_python_of_the_gaussians_runs(photos: str) -> None:
     assert len(scope["splats"]) == 50
 
 
+def test_the_python_of_the_meshes_runs() -> None:
+    (block,) = code("docs/meshes.md")
+    scope: dict[str, Any] = {}
+    exec(compile(block, "docs/meshes.md", "exec"), scope)
+    assert len(scope["mesh"]) > 1000
+
+
 def test_the_python_of_the_signals_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     iio.imwrite("photo.png", np.zeros((8, 12, 3), np.uint8))
