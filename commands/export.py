@@ -19,6 +19,8 @@ usage: polyfield export run=RUN format=FORMAT out=FILE [key=value ...]
   format=FORMAT          what to write:
     splat                files of Gaussians
     web                  a page that shows the scene in any browser, one file
+    pointcloud           points on surfaces, with colours, normals and confidence
+    cameras              poses and lenses of the photos
   out=FILE               its name says the encoding
   frame=source           source: frame and scale of the data | world: those of the training, +z up
   overwrite=false        whether FILE may be there already

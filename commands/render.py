@@ -39,8 +39,8 @@ usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...
                          without it views of the data keep their own times
   scale=1.0              of the pictures' size
   background=auto        auto (as trained) | white | black
-  raw=false              in a folder, also depth_NNNN.npy (and median): float32 [h,w], the distance along each
-                         ray in units of the data, NaN where nothing was hit
+  raw=false              in a folder, also depth_NNNN.npy (and median): float32 [h,w], the distance
+                         along each ray in units of the data, NaN where nothing was hit
   checkpoint=latest      latest | best | a step
   data=PATH              where the photos lie now, if they were moved; only their views need them
   device=auto            auto | cpu | cuda

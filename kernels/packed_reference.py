@@ -14,6 +14,7 @@ from torch import Tensor
 from polyfield.kernels import domain
 from polyfield.kernels.march import CLIP, CONE, FAR, NEAR, STEP, STEP_MAX
 from polyfield.kernels.packed import Samples
+from polyfield.kernels.render import CLEAREST
 from polyfield.kernels.volume import Geometry
 
 LATTICE = 1 << 20  # intervals that are looked at together
@@ -126,7 +127,7 @@ def median_distance(density: Float[Tensor, " n"], samples: Samples) -> Float[Ten
     sums = padded.index_put((samples.ray, places + 1), thickness).cumsum(dim=1)
     before, after = sums[samples.ray, places], sums[samples.ray, places + 1]
     crosses = (before < math.log(2)) & (after >= math.log(2))
-    part = (math.log(2) - before[crosses]) / thickness[crosses]
+    part = (math.log(2) - before[crosses]) / thickness[crosses].clamp(max=-math.log(CLEAREST))
     found[samples.ray[crosses]] = samples.t[crosses] + samples.dt[crosses] * (part - 0.5)
     return found
 

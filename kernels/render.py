@@ -51,6 +51,7 @@ ROUND = 8
 ROWS = 1024  # rows a backward task, so that its activations stay in cache
 N_OUT = 6  # numbers a ray: rgb, opacity, distance, distortion
 MEDIAN = 6  # the column after these
+CLEAREST = 1e-6  # light that an interval leaves at least, where the median is sought in it
 STOP, SHIFT, NEAR_SCALE, DENSITY_SCALE, FAINT = 0, 1, 2, 3, 4  # the fields of `settings`
 N_SETTINGS = 5
 
@@ -71,7 +72,7 @@ def render_forward(  # type: ignore[no-untyped-def]
         weight, slope, color = weights[thread], slopes[thread], rgb[thread]
         one, zero = settings.dtype.type(1), settings.dtype.type(0)
         half, third = settings.dtype.type(1 / 2), settings.dtype.type(1 / 3)
-        tiny = settings.dtype.type(1e-30)
+        clearest = settings.dtype.type(CLEAREST)
         alive = np.empty(block_rays, np.int64)
         taken = np.empty(block_rays, np.int64)
         state = np.empty((block_rays, 2), settings.dtype)
@@ -159,7 +160,7 @@ def render_forward(  # type: ignore[no-untyped-def]
                             + w * w * length * third
                         )
                         if light[i, 0] > half and light[i, 0] - w <= half:
-                            left = max(one - alpha[source + m], tiny)
+                            left = max(one - alpha[source + m], clearest)
                             part = math.log(half / light[i, 0]) / math.log(left)
                             out[ray, MEDIAN] = t + dt * (part - half)
                         light[i, 0] -= w

@@ -146,9 +146,9 @@ class VolumeKernels:
         settings: np.ndarray,
         params: tuple[np.ndarray, ...],
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], int]:
-        """Returns out [r, 6 + 1], the median distance last, rows and bright rows a thread [threads], marched samples.
+        """Returns out [r, 6 + 1], rows and bright rows a thread [threads], marched samples.
 
-        Grows the stash at need.
+        Column 6 has the median distance. Grows the stash at need.
         """
         origins, directions, jitter, ray_features, times = rays
         n, threads, dtype = len(origins), get_num_threads(), settings.dtype

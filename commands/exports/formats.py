@@ -38,6 +38,8 @@ class Format:
 FORMATS = {
     "splat": Format("splat", ("degree", "keep_transparent")),
     "web": Format("web", ("degree", "keep_transparent", "title", "background", "up")),
+    "pointcloud": Format("pointcloud", ("points", "voxel", "views", "time", "outliers")),
+    "cameras": Format("cameras", ("data",)),
 }
 
 
