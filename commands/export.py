@@ -21,6 +21,8 @@ usage: polyfield export run=RUN format=FORMAT out=FILE [key=value ...]
     web                  a page that shows the scene in any browser, one file
     pointcloud           points on surfaces, with colours, normals and confidence
     cameras              poses and lenses of the photos
+    depth, normal        a picture for each photo
+    video                what `polyfield render` shows
   out=FILE               its name says the encoding
   frame=source           source: frame and scale of the data | world: those of the training, +z up
   overwrite=false        whether FILE may be there already
@@ -43,12 +45,41 @@ format=web: a page, .html, that opens by a double click and asks nothing of a ne
 Prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
 where up is in it. Gaussians that are not finite or have no rotation are always dropped. The photos
 need not be there.
+format=pointcloud, of photos, Gaussians and shapes: .ply, .pcd, .xyz, .npz
+
+  points=200000          how many
+  voxel=SIZE             or one for each voxel, its edge in the units of FILE
+  views=100              training cameras that look, at most
+  time=T                 0 to 1, of a scene that moves
+  outliers=false         whether to keep what few views agree on, and what lies apart
+
+format=cameras: .json for a transforms.json; a folder for a COLMAP model, cameras.txt in one for text
+
+  data=PATH              where the photos lie now, if they were moved
+
+format=depth and format=normal: a folder
+
+  split=test             train | val | test | all
+  scale=1.0              of the photos' size
+  encoding=png           png: 16 bits of depth, 8 of normals | npy | tif: float32
+                         Depth is along the optical axis, in units of the data; transforms.json in
+                         the folder has its scale and the cameras. 0 is unknown.
+
+format=video: .mp4, with path, modes, frames, fps, time, scale, background, data, and of files size,
+fov and up, as `polyfield render` has them
+
+format=splat prints how many Gaussians there were, were dropped (and why) and written, the size of
+the file, and where up is in it. Gaussians that are not finite or have no rotation are always
+dropped. The photos need not be there, but for format=cameras.
 
 examples:
   polyfield export run=runs/first format=splat out=scene.ply
   polyfield export run=runs/first format=splat out=scene.spz checkpoint=best
   polyfield export run=runs/first format=splat out=scene.sog degree=1 overwrite=true
   polyfield export run=runs/first format=web out=scene.html
+  polyfield export run=runs/first format=pointcloud out=points.ply points=1000000
+  polyfield export run=runs/first format=cameras out=sparse/0
+  polyfield export run=runs/first format=depth out=depths split=all encoding=npy
   polyfield render run=scene.ply
 """
 

@@ -88,7 +88,23 @@ def run(config: dict[str, Any]) -> None:
     Raises:
         InputError: for settings of another way to render.
     """
+    render_as(None, config)
+
+
+def render_as(wanted: str | None, config: dict[str, Any]) -> None:
+    """Render a run as what it is.
+
+    Args:
+        wanted: "views" for those of a scene alone; None for anything.
+        config: of `polyfield render`.
+
+    Raises:
+        InputError: for settings of another way to render, and another run than is wanted.
+    """
     way, what = _way(config)
+    if wanted == "views" and way == "samples":
+        expected = "a run with views, or a file of Gaussians"
+        raise InputError(file=config["run"], field="run", found=what, expected=expected)
     render, foreign = WAYS[way]
     for word in overrides():
         if override_key(word) in foreign:

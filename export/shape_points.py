@@ -16,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.export.point_clouds import MOST, PointCloud
+from polyfield.export.point_clouds import MOST, NEIGHBOURS, PointCloud, strays
 from polyfield.renderers.normals import density_normals
 
 RADIUS = 1.8  # of a ball around [-1, 1]^3, where lines begin
+SPARE = 1.1  # candidates for a point, of which some are outliers
 STEP = 0.01  # along a line: what is thinner may be stepped over
 BISECTIONS = 16
 LINES = 1 << 13  # at once
@@ -28,12 +29,15 @@ WIDTH = 4e-3  # half the base of the differences that give normals
 
 
 @torch.no_grad()
-def shape_points(field: Callable[[Tensor], Tensor], points: int, seed: int = 0) -> PointCloud:
+def shape_points(
+    field: Callable[[Tensor], Tensor], points: int, outliers: bool = False, seed: int = 0
+) -> PointCloud:
     """Points spread evenly over where a field changes its sign.
 
     Args:
         field: points [n, 3] of [-1, 1]^3 -> [n], negative inside.
         points: how many.
+        outliers: whether to keep what lies apart from all others.
         seed: of the lines.
 
     Raises:
@@ -44,7 +48,8 @@ def shape_points(field: Callable[[Tensor], Tensor], points: int, seed: int = 0) 
     generator = torch.Generator().manual_seed(seed)
     found: list[Tensor] = []
     count, lines = 0, 0
-    while count < points:
+    wanted = points if outliers else int(SPARE * points)
+    while count < wanted:
         crossings = _crossings(field, *_lines(LINES, generator))
         found.append(crossings)
         count, lines = count + len(crossings), lines + LINES
@@ -52,7 +57,9 @@ def shape_points(field: Callable[[Tensor], Tensor], points: int, seed: int = 0) 
             hint = "train longer, or choose another checkpoint"
             raise InputError("no surface", field="run", found="a field of one sign", hint=hint)
     x = torch.cat(found)
-    x = x[torch.randperm(len(x), generator=generator)[:points]]
+    x = x[torch.randperm(len(x), generator=generator)[:wanted]]
+    if not outliers and len(x) > NEIGHBOURS:
+        x = x[~torch.from_numpy(strays(x.numpy()))][:points]
     normals = -density_normals(field, x, x.new_full((len(x),), WIDTH))
     ones = np.ones(len(x), np.float32)
     return PointCloud(x.numpy(), normals.numpy(), None, ones)

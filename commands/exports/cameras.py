@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from polyfield.commands.opening import open_radiance, stands_for_run
+from polyfield.commands.opening import run_folder, stands_for_run
 from polyfield.commands.text import facts
+from polyfield.datasets.detect import check_readable
 from polyfield.datasets.scene import Scene
 from polyfield.errors import InputError
 from polyfield.export.camera_files import (
@@ -20,6 +21,8 @@ from polyfield.export.camera_files import (
 from polyfield.export.colmap_files import ENDINGS, FILES, Sparse, write_model
 from polyfield.export.out_file import check_out
 from polyfield.export.splats import checked_frame
+from polyfield.training.catalogue import load_data, task_kind, task_name
+from polyfield.training.runs import read_config
 
 
 def write(config: dict[str, Any], out: Path) -> None:
@@ -28,7 +31,7 @@ def write(config: dict[str, Any], out: Path) -> None:
     folder, ending = _place(out, config["overwrite"])
     if stands_for_run(config) is not None:
         raise InputError("a file of Gaussians has no cameras", file=config["run"], field="run")
-    scene = open_radiance(config).scene
+    scene = scene_of(config)
     photos = photo_folder(scene)
     cameras = at_photo_size(scene, photos)
     if frame == "source":
@@ -47,6 +50,30 @@ def write(config: dict[str, Any], out: Path) -> None:
         "written": out,
     }
     print(facts(lines))
+
+
+def scene_of(config: dict[str, Any]) -> Scene:
+    """The data of a run with its lenses as they are, also where it was trained on straightened
+    photos; what the run remembers of it where it is gone.
+
+    Raises:
+        InputError: for a run of anything but photos, and data that cannot be read.
+    """
+    run = run_folder(config)
+    stored = read_config(run)
+    kind = task_kind(stored)
+    if kind.renders != "views":
+        found, expected = f"task={task_name(stored)}", "a run that learned from posed photos"
+        raise InputError(file=run, field="run", found=found, expected=expected)
+    dataset = {**(stored.get("dataset") or {}), "undistort": False}
+    if config["data"] is not None:
+        check_readable(Path(config["data"]))
+        dataset["path"] = config["data"]
+    path = str(dataset.get("path") or stored.get("data"))
+    gone = Path(path).is_absolute() and not Path(path).exists()
+    remembered = kind.read(run) if gone else None
+    scene: Scene = load_data({**stored, "dataset": dataset}) if remembered is None else remembered
+    return scene
 
 
 def _place(out: Path, overwrite: bool) -> tuple[Path, str]:

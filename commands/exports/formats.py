@@ -40,6 +40,15 @@ FORMATS = {
     "web": Format("web", ("degree", "keep_transparent", "title", "background", "up")),
     "pointcloud": Format("pointcloud", ("points", "voxel", "views", "time", "outliers")),
     "cameras": Format("cameras", ("data",)),
+    "depth": Format("maps", ("split", "scale", "encoding")),
+    "normal": Format("maps", ("split", "scale", "encoding")),
+    "video": Format(
+        "video",
+        (
+            *("path", "modes", "frames", "fps", "time", "scale", "background"),
+            *("data", "size", "fov", "up"),
+        ),
+    ),
 }
 
 

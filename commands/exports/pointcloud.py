@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from polyfield.commands.moments import one_moment
 from polyfield.commands.opening import open_task, stands_for_run
 from polyfield.commands.text import facts, size
 from polyfield.errors import InputError
@@ -37,7 +38,8 @@ def write(config: dict[str, Any], out: Path) -> None:
         cloud = cloud.transformed(T_source_from_world)
     write_points(cloud, out)
     seconds = time.perf_counter() - began
-    low, high = (end.round(4).tolist() for end in (cloud.positions.min(0), cloud.positions.max(0)))
+    places = cloud.positions.astype(np.float64).round(4)
+    low, high = places.min(axis=0).tolist(), places.max(axis=0).tolist()
     lines = {
         "points": f"{len(cloud):,}, of confidence {cloud.confidence.mean():.2f} in the mean",
         "bounds": f"{low} to {high}",
@@ -52,20 +54,20 @@ def _points(task: Any, config: dict[str, Any], frame: str) -> tuple[PointCloud, 
     if isinstance(task, PhotoTask):
         T = task.scene.source_from_world.double().numpy()
         edge = _world_edge(voxel, T, frame)
-        settings = {key: config[key] for key in ("views", "time", "outliers")}
+        settings = {key: config[key] for key in ("views", "outliers")}
+        settings["time"] = one_moment(config["time"])
         return seen_points(task, config["points"], edge, **settings), T
     if not isinstance(task, ShapeTask):
         found, expected = type(task).__name__, "a run with surfaces: photos or a shape"
         raise InputError(file=config["run"], field="run", found=found, expected=expected)
-    for key in ("time", "outliers"):
-        if config[key]:
-            raise InputError("does not fit", field=key, found="a run that learned a shape")
+    if config["time"] is not None:
+        raise InputError("does not fit", field="time", found="a run that learned a shape")
     T = np.asarray(task.mesh.source_from_world, np.float64)
     # A distance is negative inside, the logit of an occupancy positive.
     sign = -1 if isinstance(task, OccupancyTask) else 1
     edge = _world_edge(voxel, T, frame)
     count = config["points"] if edge is None else VOXEL_POINTS
-    cloud = shape_points(lambda x: sign * task.raw(x), count)
+    cloud = shape_points(lambda x: sign * task.raw(x), count, config["outliers"])
     return (cloud if edge is None else thinned(cloud, edge)), T
 
 
