@@ -82,22 +82,18 @@ def write_transforms(
         InputError: for a lens that the format has no words for.
         OSError: for a file that cannot be written.
     """
+    lenses = [_lens(cameras, i, names[i]) for i in range(len(cameras))]
+    same = all(lens == lenses[0] for lens in lenses)  # readers do not mix those of two places
     frames = []
     for i in range(len(cameras)):
-        frame = {"file_path": names[i], **_lens(cameras, i, names[i])}
+        frame: dict[str, Any] = {"file_path": names[i], **({} if same else lenses[i])}
         pose = np.eye(4)
         pose[:3] = cameras.world_from_camera[i].numpy()
         frame["transform_matrix"] = (pose @ FLIP_YZ).tolist()
         if cameras.times is not None:
             frame["time"] = float(cameras.times[i])
         frames.append(frame | (dict(extra[i]) if extra else {}))
-    header: dict[str, Any] = {}
-    shared = [key for key in frames[0] if all(frame.get(key) == frames[0][key] for frame in frames)]
-    for key in shared if len(frames) > 1 else []:
-        if key not in ("file_path", "transform_matrix", "time"):
-            header[key] = frames[0][key]
-            for frame in frames:
-                del frame[key]
+    header: dict[str, Any] = dict(lenses[0]) if same else {}
     for split, numbers in (splits or {}).items():
         header[f"{split}_filenames"] = [names[i] for i in numbers.tolist()]
     replace_file(path, json.dumps({**header, "frames": frames}, indent=1).encode())

@@ -186,12 +186,25 @@ def agreement_of(
         place, z, valid = view.camera.project(0, points)
         index = valid.nonzero().flatten()
         column, row = place[index].long().unbind(dim=1)
-        beyond = view.z_depth()[row, column]
-        beyond = torch.where(beyond > 0, beyond, torch.inf) - z[index]
-        agree[index] += (beyond.abs() <= slack[index]).float()
-        past[index] += (beyond > slack[index]).float()
+        nearest, farthest = (end[row, column] - z[index] for end in _around(view.z_depth()))
+        looks_past = nearest > slack[index]
+        agree[index] += (~looks_past & (farthest >= -slack[index])).float()
+        past[index] += looks_past.float()
     total = agree + past
     return torch.where(total > 0, agree / total.clamp(min=1), 1.0).numpy()
+
+
+def _around(
+    z_depth: Float[Tensor, "h w"],
+) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """The least and the largest depth of a pixel and its eight neighbours; without any, inf and 0.
+
+    A point projects between pixels, and near an outline one of them lies beside the surface.
+    """
+    pool = torch.nn.functional.max_pool2d
+    far = pool(z_depth[None, None], 3, 1, 1)[0, 0]
+    near = pool(-torch.where(z_depth > 0, z_depth, torch.inf)[None, None], 3, 1, 1)[0, 0]
+    return -near, far
 
 
 def without_outliers(cloud: PointCloud) -> PointCloud:

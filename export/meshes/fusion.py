@@ -10,12 +10,13 @@ Letters: k points, b blocks, h x w pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polyfield.cameras.cameras import Cameras
@@ -32,6 +33,8 @@ BYTES = SIDE**3 * 20  # of a block: distance, weight and three of colour, float3
 SPARE = 3  # of that, while the table is made and the triangles are
 SCOUTS = 0.5  # of the size of views, that the blocks are found with
 LEAST_VIEWS = 3  # that must have seen a voxel
+MARGIN = 1  # pixels beside an outline that say nothing
+STEEPEST = 3.0  # pixels of depth from one to the next, beyond which a surface is seen edge-on
 LARGEST = 4096  # voxels along an axis, beyond which block numbers are of no use
 
 Progress = Callable[[int, int], None]
@@ -44,7 +47,7 @@ def fuse(
     *,
     bounds: Float[Tensor, "2 3"] | None = None,
     views: int = 100,
-    truncation: float = 4.0,
+    truncation: float = 3.0,
     time: float | None = None,
     progress: Progress | None = None,
 ) -> Mesh:
@@ -92,14 +95,13 @@ def fuse(
     if not len(found):
         raise empty(box)
     grid = _grid(o3d, voxel, found)
-    keys = o3d.core.Tensor(found.astype(np.int32))
     far = float(farthest(cameras, box))
     for seen in depth_maps(task, cameras):
-        _integrate(o3d, grid, keys, seen, far, truncation)
+        _integrate(o3d, grid, found, seen, far, voxel, truncation)
         done += 1
         if progress is not None:
             progress(done, total)
-    mesh = _triangles(grid, min(LEAST_VIEWS, len(cameras)))
+    mesh = _cut(_triangles(grid, min(LEAST_VIEWS, len(cameras))), box, voxel)
     if not len(mesh):
         raise empty(box)
     return mesh
@@ -188,11 +190,20 @@ def _grid(o3d: Any, voxel: float, blocks: Int[np.ndarray, "b 3"]) -> Any:
     return grid
 
 
-def _integrate(o3d: Any, grid: Any, keys: Any, seen: DepthMap, far: float, cut: float) -> None:
-    """One view into all blocks; pixels that meet nothing are as far as anything can be."""
-    depth = seen.z_depth()
-    open_air = (seen.opacity <= 0.5) | (depth > far)
-    depth = torch.where(open_air, far, depth)
+def _integrate(
+    o3d: Any,
+    grid: Any,
+    blocks: Int[np.ndarray, "b 3"],
+    seen: DepthMap,
+    far: float,
+    voxel: float,
+    cut: float,
+) -> None:
+    """One view into the blocks that it reaches."""
+    depth = _clear_depth(seen, far)
+    reached = blocks[_reached(seen, depth, blocks, voxel, cut)]
+    if not len(reached):
+        return
     fx, fy, cx, cy = seen.camera.intrinsics[0].tolist()
     # Open3D's pixels have their centres at whole numbers.
     lens = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1.0]])
@@ -200,7 +211,7 @@ def _integrate(o3d: Any, grid: Any, keys: Any, seen: DepthMap, far: float, cut: 
     pose[:3] = seen.camera.world_from_camera[0].numpy()
     image, tensor = o3d.t.geometry.Image, o3d.core.Tensor
     grid.integrate(
-        keys,
+        tensor(reached.astype(np.int32)),
         image(tensor(depth.contiguous().numpy())),
         image(tensor(seen.rgb.contiguous().numpy())),
         tensor(lens),
@@ -211,11 +222,57 @@ def _integrate(o3d: Any, grid: Any, keys: Any, seen: DepthMap, far: float, cut: 
     )
 
 
+def _reached(
+    seen: DepthMap,
+    depth: Float[Tensor, "h w"],
+    blocks: Int[np.ndarray, "b 3"],
+    voxel: float,
+    cut: float,
+) -> Bool[np.ndarray, " b"]:
+    """Which blocks lie in a view and not behind all that it sees about there."""
+    centers = (torch.from_numpy(blocks).double() + 0.5) * SIDE * voxel
+    pose = seen.camera.world_from_camera[0]
+    x, y, z = ((centers - pose[:, 3]) @ pose[:, :3]).unbind(dim=1)
+    fx, fy, cx, cy = seen.camera.intrinsics[0].tolist()
+    radius = 0.5 * 3**0.5 * SIDE * voxel
+    height, width = depth.shape
+    front = z > 2 * radius
+    nearest = float(z[front].min()) if bool(front.any()) else radius
+    r = min(math.ceil(max(fx, fy) * radius / nearest) + 1, min(height, width) // 2)
+    pool = torch.nn.functional.max_pool2d
+    rows = pool(depth[None, None], (2 * r + 1, 1), 1, (r, 0))
+    deepest = pool(rows, (1, 2 * r + 1), 1, (0, r))[0, 0]
+    safe = z.clamp(min=radius)
+    column, row = (fx * x / safe + cx).long(), (fy * y / safe + cy).long()
+    within = (column > -r) & (column < width + r) & (row > -r) & (row < height + r)
+    there = deepest[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+    seen_there = within & (z - radius - cut * voxel <= there) & (there > 0)
+    return ((z > -radius) & (~front | seen_there)).numpy()
+
+
+def _clear_depth(seen: DepthMap, far: float) -> Float[Tensor, "h w"]:
+    """Depth along the axis, `far` where a pixel meets nothing, 0 where it had better say nothing.
+
+    That is beside an outline and where the surface is seen edge-on: a voxel projects between
+    pixels, and one that looks past the surface would carve into it.
+    """
+    depth = seen.z_depth()
+    solid = (depth > 0) & (depth <= far)
+    pool = torch.nn.functional.max_pool2d
+    beside = pool(solid.float()[None, None], 2 * MARGIN + 1, 1, MARGIN)[0, 0] > 0
+    pixel = depth / float(seen.camera.intrinsics[0, 0])
+    steep = torch.zeros_like(solid)
+    for axis in (0, 1):
+        steps = depth.diff(dim=axis).abs()
+        edge = torch.full_like(steps.narrow(axis, 0, 1), torch.inf)
+        before, after = torch.cat([edge, steps], axis), torch.cat([steps, edge], axis)
+        steep |= torch.minimum(before, after) > STEEPEST * pixel
+    depth = torch.where(solid & ~steep, depth, 0.0)
+    return torch.where(~beside, far, depth)
+
+
 def _triangles(grid: Any, least: int) -> Mesh:
-    try:
-        made = grid.extract_triangle_mesh(weight_threshold=float(least))
-    except RuntimeError:  # how Open3D says that no voxel has been seen
-        return Mesh(np.empty((0, 3), np.float32), np.empty((0, 3), np.int32))
+    made = grid.extract_triangle_mesh(weight_threshold=float(least))
     if "positions" not in made.vertex or "indices" not in made.triangle:
         return Mesh(np.empty((0, 3), np.float32), np.empty((0, 3), np.int32))
     colors = made.vertex.colors.numpy().astype(np.float32)
@@ -225,3 +282,17 @@ def _triangles(grid: Any, least: int) -> Mesh:
         made.vertex.normals.numpy().astype(np.float32),
         np.clip(colors, 0, 1),
     )
+
+
+def _cut(mesh: Mesh, box: Float[Tensor, "2 3"], margin: float) -> Mesh:
+    """Without triangles that reach more than a margin out of a box."""
+    low, high = (box[0] - margin).numpy(), (box[1] + margin).numpy()
+    within = ((mesh.vertices >= low) & (mesh.vertices <= high)).all(axis=1)
+    if within.all():
+        return mesh
+    faces = mesh.faces[within[mesh.faces].all(axis=1)]
+    used, renumbered = np.unique(faces, return_inverse=True)
+    parts = (mesh.normals, mesh.colors)
+    normals, colors = (None if part is None else part[used] for part in parts)
+    faces = renumbered.reshape(-1, 3).astype(np.int32)
+    return Mesh(mesh.vertices[used], faces, normals, colors)
