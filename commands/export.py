@@ -53,7 +53,7 @@ format=pointcloud, of photos, Gaussians and shapes: .ply, .pcd, .xyz, .npz
   time=T                 0 to 1, of a scene that moves
   outliers=false         whether to keep what few views agree on, and what lies apart
 
-format=cameras: .json for a transforms.json; a folder for a COLMAP model, cameras.txt in one for text
+format=cameras: .json for transforms.json; a folder for a COLMAP model, cameras.txt in it for text
 
   data=PATH              where the photos lie now, if they were moved
 

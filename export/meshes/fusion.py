@@ -46,7 +46,7 @@ def fuse(
     voxel: float | None = None,
     *,
     bounds: Float[Tensor, "2 3"] | None = None,
-    views: int = 100,
+    views: int = 64,
     truncation: float = 3.0,
     time: float | None = None,
     progress: Progress | None = None,

@@ -31,7 +31,7 @@ def test_points_of_a_run_lie_where_its_data_is(line: Callable, trained: Path) ->
 
 def test_depths_are_those_that_renders_have(line: Callable, trained: Path) -> None:
     words = [f"run={trained}", "format=depth", "split=test"]
-    status, said, err = line("export", *words, "out=png")
+    status, _, err = line("export", *words, "out=png")
     assert (status, err) == (0, "")
     assert line("export", *words, "out=npy", "encoding=npy")[0] == 0
     assert line("export", *words, "out=tif", "encoding=tif", "scale=0.5")[0] == 0

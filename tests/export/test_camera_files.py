@@ -152,4 +152,4 @@ def test_poses_have_the_axes_of_opengl(make_ball: Callable, tmp_path: Path) -> N
     ours = cameras.world_from_camera[0].numpy()
     np.testing.assert_allclose(pose[:3, [0, 3]], ours[:, [0, 3]])
     np.testing.assert_allclose(pose[:3, 1:3], -ours[:, 1:3])
-    assert frame["camera_model"] == "PINHOLE"
+    assert json.loads((tmp_path / "t.json").read_text())["camera_model"] == "PINHOLE"
