@@ -42,9 +42,6 @@ format=web: a page, .html, that opens by a double click and asks nothing of a ne
   background=auto        auto (as trained; black for a file) | white | black
   up=auto                of a file: x | y | z | -x | -y | -z, or a direction [x,y,z]; auto is -y
 
-Prints how many Gaussians there were, were dropped (and why) and written, the size of the file, and
-where up is in it. Gaussians that are not finite or have no rotation are always dropped. The photos
-need not be there.
 format=pointcloud, of photos, Gaussians and shapes: .ply, .pcd, .xyz, .npz
 
   points=200000          how many
@@ -68,9 +65,9 @@ format=depth and format=normal: a folder
 format=video: .mp4, with path, modes, frames, fps, time, scale, background, data, and of files size,
 fov and up, as `polyfield render` has them
 
-format=splat prints how many Gaussians there were, were dropped (and why) and written, the size of
-the file, and where up is in it. Gaussians that are not finite or have no rotation are always
-dropped. The photos need not be there, but for format=cameras.
+Of Gaussians it prints how many there were, were dropped (and why) and written, the size of the file,
+and where up is in it. Those that are not finite or have no rotation are always dropped. The photos
+need not be there, but for format=cameras and views of photos in format=video.
 
 examples:
   polyfield export run=runs/first format=splat out=scene.ply
