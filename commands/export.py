@@ -65,7 +65,7 @@ format=depth and format=normal: a folder
 format=video: .mp4, with path, modes, frames, fps, time, scale, background, data, and of files size,
 fov and up, as `polyfield render` has them
 
-Of Gaussians it prints how many there were, were dropped (and why) and written, the size of the file,
+Of Gaussians it prints how many there were, were dropped (and why) and written, the size of FILE,
 and where up is in it. Those that are not finite or have no rotation are always dropped. The photos
 need not be there, but for format=cameras and views of photos in format=video.
 
