@@ -58,7 +58,7 @@ def write_normals(path: Path, normals: Float[np.ndarray, "h w 3"]) -> None:
         _floats(path)(normals.astype(np.float32))
 
 
-def _floats(path: Path) -> Callable[[np.ndarray], None]:
+def _floats(path: Path) -> Callable[[np.ndarray], object]:
     if path.suffix == ".npy":
         return lambda values: np.save(path, values)
     import tifffile

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,9 @@ def _xyz(cloud: PointCloud) -> bytes:
 
 def _npz(cloud: PointCloud) -> bytes:
     file = io.BytesIO()
-    arrays = {"positions": cloud.positions, "normals": cloud.normals}
+    arrays: dict[str, Any] = {"positions": cloud.positions, "normals": cloud.normals}
     if cloud.colors is not None:
         arrays["colors"] = cloud.colors
-    np.savez(file, **arrays, confidence=cloud.confidence)
+    arrays["confidence"] = cloud.confidence
+    np.savez(file, **arrays)
     return file.getvalue()

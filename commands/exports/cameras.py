@@ -72,7 +72,8 @@ def scene_of(config: dict[str, Any]) -> Scene:
     path = str(dataset.get("path") or stored.get("data"))
     gone = Path(path).is_absolute() and not Path(path).exists()
     remembered = kind.read(run) if gone else None
-    scene: Scene = load_data({**stored, "dataset": dataset}) if remembered is None else remembered
+    scene = load_data({**stored, "dataset": dataset}) if remembered is None else remembered
+    assert isinstance(scene, Scene)
     return scene
 
 

@@ -287,7 +287,7 @@ def _triangles(grid: Any, least: int) -> Mesh:
 def _cut(mesh: Mesh, box: Float[Tensor, "2 3"], margin: float) -> Mesh:
     """Without triangles that reach more than a margin out of a box."""
     low, high = (box[0] - margin).numpy(), (box[1] + margin).numpy()
-    within = ((mesh.vertices >= low) & (mesh.vertices <= high)).all(axis=1)
+    within = np.asarray(((mesh.vertices >= low) & (mesh.vertices <= high)).all(axis=1))
     if within.all():
         return mesh
     faces = mesh.faces[within[mesh.faces].all(axis=1)]
