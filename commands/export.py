@@ -7,66 +7,11 @@ from typing import Any
 
 from polyfield.commands.arguments import override_key, parse
 from polyfield.commands.exports.formats import chosen_format, refuse_foreign
+from polyfield.commands.exports.help import HELP
 from polyfield.commands.hydra_job import execute, job, overrides
 from polyfield.errors import InputError
 
-HELP = """\
-polyfield export: write what a run has learned for other programs
-
-usage: polyfield export run=RUN format=FORMAT out=FILE [key=value ...]
-
-  run=RUN                the run, or a file of Gaussians in its place
-  format=FORMAT          what to write:
-    splat                files of Gaussians
-    web                  a page that shows the scene in any browser, one file
-    mesh                 surfaces as triangles
-  out=FILE               its name says the encoding
-  frame=source           source: frame and scale of the data | world: those of the training, +z up
-  overwrite=false        whether FILE may be there already
-  checkpoint=latest      latest | best | a step
-  device=auto            auto | cpu | cuda
-  trust=[PACKAGE,...]    packages whose classes the run may name, for fields of your own
-
-format=splat, of a run of field=gaussians: .ply, .compressed.ply, .splat, .spz, .glb, .sog
-
-  degree=N               of the spherical harmonics to keep, 0 to 3; all by default
-  keep_transparent=false whether to keep what is never seen: opacities below 1/255
-
-format=web: a page, .html, that opens by a double click and asks nothing of a network
-
-  degree, keep_transparent as above: without harmonics a page is smaller
-  title=TEXT             the name of the run by default
-  background=auto        auto (as trained; black for a file) | white | black
-  up=auto                of a file: x | y | z | -x | -y | -z, or a direction [x,y,z]; auto is -y
-
-format=mesh, of photos, Gaussians and shapes: .ply, .obj, .glb, .stl, .off
-
-  method=auto            marching: where the density, or the distance, is at a level | poisson
-  resolution=256         cells along the longest edge of the region
-  level=L                by default 0 of a distance, 0.5 of an occupancy, of a density that of
-                         which a hundredth of the scene's diagonal stops half of the light
-  time=T                 0 to 1, of a scene that moves
-  crop=[x0,y0,z0,x1,y1,z1]  a box in the frame of FILE; by default all that is occupied
-  components=0.001       share of the triangles below which a separate part is left out
-  watertight=false       whether holes are closed
-  faces=N                how many triangles to keep, about; needs polyfield[mesh]
-  texture=none           none: colours of vertices | auto | N texels along its longer side: for
-                         .glb and .obj, from the views of the training; needs polyfield[mesh]
-
-format=splat and format=web print how many Gaussians there were, were dropped (and why) and written,
-the size of the file, and where up is in it. Gaussians that are not finite or have no rotation are
-always dropped. format=mesh prints what the mesh has, and of a level that gives one blob which to
-try. The photos need not be there.
-
-examples:
-  polyfield export run=runs/first format=splat out=scene.ply
-  polyfield export run=runs/first format=splat out=scene.spz checkpoint=best
-  polyfield export run=runs/first format=splat out=scene.sog degree=1 overwrite=true
-  polyfield export run=runs/first format=web out=scene.html
-  polyfield export run=runs/first format=mesh out=scene.ply resolution=512
-  polyfield export run=runs/first format=mesh out=scene.glb texture=auto faces=200000
-  polyfield render run=scene.ply
-"""
+__all__ = ["HELP", "main", "run"]
 
 
 def main(words: list[str]) -> None:

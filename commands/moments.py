@@ -35,6 +35,20 @@ def time_span(time: Any) -> tuple[float, float] | None:
     return numbers[0], numbers[-1]
 
 
+def one_moment(time: Any) -> float | None:
+    """The moment that `time=` means, where only one can be shown; None for none.
+
+    Raises:
+        InputError: for more than one, and what is no time.
+    """
+    span = time_span(time)
+    if span is None:
+        return None
+    if span[0] != span[1]:
+        raise InputError(field="time", found=time, expected="one number between 0 and 1")
+    return span[0]
+
+
 def path_times(
     scene: Scene, cameras: Cameras, span: tuple[float, float] | None
 ) -> Float[Tensor, " n"] | None:

@@ -32,14 +32,15 @@ usage: polyfield render run=RUN [path=PATH] [out=FILE.mp4|FOLDER] [key=value ...
   path=orbit             orbit | spiral | interpolate (through the training views), or the views
                          train | val | test themselves, or a cameras.json in the frame of the data
   out=OUT                FILE.mp4, or a folder for PNGs; in RUN/renders by default
-  modes=[rgb]            rgb, depth, normal, opacity; beside each other in a video
+  modes=[rgb]            rgb, depth, median (depth that a thin haze does not pull about), normal,
+                         opacity; beside each other in a video
   frames=120  fps=30     of a path
   time=0:1               of a scene that moves: from when to when a path goes, or one moment;
                          without it views of the data keep their own times
   scale=1.0              of the pictures' size
   background=auto        auto (as trained) | white | black
-  raw=false              in a folder, also depth_NNNN.npy: float32 [h,w], the distance along each
-                         ray in units of the data, NaN where nothing was hit
+  raw=false              in a folder, also depth_NNNN.npy (and median): float32 [h,w], the distance
+                         along each ray in units of the data, NaN where nothing was hit
   checkpoint=latest      latest | best | a step
   data=PATH              where the photos lie now, if they were moved; only their views need them
   device=auto            auto | cpu | cuda
@@ -87,7 +88,23 @@ def run(config: dict[str, Any]) -> None:
     Raises:
         InputError: for settings of another way to render.
     """
+    render_as(None, config)
+
+
+def render_as(wanted: str | None, config: dict[str, Any]) -> None:
+    """Render a run as what it is.
+
+    Args:
+        wanted: "views" for those of a scene alone; None for anything.
+        config: of `polyfield render`.
+
+    Raises:
+        InputError: for settings of another way to render, and another run than is wanted.
+    """
     way, what = _way(config)
+    if wanted == "views" and way == "samples":
+        expected = "a run with views, or a file of Gaussians"
+        raise InputError(file=config["run"], field="run", found=what, expected=expected)
     render, foreign = WAYS[way]
     for word in overrides():
         if override_key(word) in foreign:

@@ -54,6 +54,7 @@ OPTIONAL: dict[str, Any] = {
     "task.normal_consistency": 1.0,
     "limit": 1,
     "degree": 1,
+    "voxel": 1.0,
     "size": "1x",
     "task.rotation": 1.0,
     "task.rotation_seed": 1,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from polyfield.renderers.pictures import Picture
     from polyfield.training.photo_task import Renderable
 
-MODES = ("rgb", "depth", "normal", "opacity")
+MODES = ("rgb", "depth", "median", "normal", "opacity")
+DISTANCES = ("depth", "median")  # modes of distances along rays: expected, and to half the light
 BACKGROUNDS = ("auto", "white", "black")
 LOOKS = 6  # small views from which the range of depth colours is taken
 
@@ -80,7 +81,7 @@ def show(shown: Shown, out: Path, config: dict[str, Any]) -> None:
     seconds = time.perf_counter() - began
     width, height = shown.cameras.size[0].tolist()
     print(f"rendered  {count} views of {width}x{height} in {seconds:.1f} s, {' | '.join(modes)}")
-    if "depth" in modes:
+    if views.distances is not None:
         near, far = (shown.scale * distance for distance in views.span)
         print(f"depth     {near:.4g} (red) to {far:.4g} (blue), in units of the data")
     print(f"written   {out}")
@@ -96,7 +97,8 @@ class Views:
 
     def __init__(self, shown: Shown, modes: list[str]) -> None:
         self.shown, self.modes = shown, modes
-        self.span = self._depth_range() if "depth" in modes else (0.0, 1.0)
+        self.distances = next((mode for mode in modes if mode in DISTANCES), None)
+        self.span = (0.0, 1.0) if self.distances is None else self._depth_range(self.distances)
 
     def __len__(self) -> int:
         return len(self.shown.cameras)
@@ -111,13 +113,14 @@ class Views:
         modes, shown = tuple(self.modes), self.shown
         return shown.renderer.image(cameras, i, shown.background, modes, appearance=shown.code)
 
-    def _depth_range(self) -> tuple[float, float]:
+    def _depth_range(self, mode: str) -> tuple[float, float]:
         from polyfield.renderers.pictures import depth_range
 
         step = max(len(self.shown.cameras) // LOOKS, 1)
         small = self.shown.cameras[slice(0, None, step)].scaled(0.25)
         renders = [self._render(small, i) for i in range(len(small))]
-        return depth_range([r.depth.numpy() for r in renders], [r.opacity.numpy() for r in renders])
+        depths = [distances_of(render, mode).numpy() for render in renders]
+        return depth_range(depths, [r.opacity.numpy() for r in renders])
 
     def _picture(self, mode: str, render: Render) -> Picture:
         from polyfield.renderers.pictures import depth_picture, normal_picture, picture
@@ -129,7 +132,16 @@ class Views:
         if mode == "normal":
             assert render.normals is not None
             return normal_picture(render.normals.numpy())
-        return depth_picture(render.depth.numpy(), render.opacity.numpy(), self.span)
+        depth = distances_of(render, mode).numpy()
+        return depth_picture(depth, render.opacity.numpy(), self.span)
+
+
+def distances_of(render: Render, mode: str) -> Tensor:
+    """[h, w] along the rays, world units: the expected ones of "depth", those of "median"."""
+    if mode == "depth":
+        return render.depth
+    assert render.median_depth is not None
+    return render.median_depth
 
 
 def _write_video(out: Path, views: Views, config: dict[str, Any]) -> int:
@@ -153,14 +165,18 @@ def _write_folder(out: Path, views: Views, config: dict[str, Any]) -> int:
         for mode, image in shown.items():
             write_picture(out / f"{mode}_{i:04d}.png", image)
         if config["raw"]:
-            np.save(out / f"depth_{i:04d}.npy", _raw_depth(render, views.shown.scale))
+            for mode in DISTANCES:
+                if mode == "depth" or mode in shown:
+                    raw = _raw_depth(render, mode, views.shown.scale)
+                    np.save(out / f"{mode}_{i:04d}.npy", raw)
     return len(views)
 
 
-def _raw_depth(render: Render, scale: float) -> np.ndarray:
+def _raw_depth(render: Render, mode: str, scale: float) -> np.ndarray:
     import numpy as np
 
-    depth = np.where(render.opacity.numpy() > 0.5, render.depth.numpy() * scale, np.nan)
+    depth = distances_of(render, mode).numpy() * scale
+    depth = np.where(render.opacity.numpy() > 0.5, depth, np.nan)
     return depth.astype(np.float32)
 
 

@@ -29,7 +29,7 @@ def check_out(out: Path, overwrite: bool = False) -> None:
 
 
 def check_suffix(out: Path, suffixes: Sequence[str]) -> str:
-    """The ending of a file's name, lower case; InputError for one that is not of these."""
+    """The ending of a file's name, lower case; InputError for one not among the suffixes."""
     suffix = out.suffix.lower()
     if suffix not in suffixes:
         raise InputError(file=out, expected=f"a name that ends in one of {', '.join(suffixes)}")

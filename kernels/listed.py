@@ -76,17 +76,18 @@ class ListedKernels:
         domain: int,
         settings: np.ndarray,
         times: np.ndarray | None = None,
+        median: Float[Tensor, " r"] | None = None,
     ) -> tuple[Float[Tensor, "r 6"], int]:
         """What `VolumeKernels` returns, with a sample in the middle of every interval.
 
         Args:
             edges: distances, world units, ascending; a constant.
             bounds: corners of the domain; domain: its number in `kernels.domain`.
-            settings, times: as in `VolumeKernels`.
+            settings, times, median: as in `VolumeKernels`.
         """
         dtype = settings.dtype
         march = np.zeros(MARCH_FLOATS, dtype)
         march[:6], march[STEP] = box_of(bounds, dtype), 1
         geometry = Geometry(np.array([domain, 1]), march, edges.detach().contiguous().numpy())
         rays = (origins, directions, ray_features)
-        return self.kernels(*rays, params, geometry, settings, times=times)
+        return self.kernels(*rays, params, geometry, settings, times=times, median=median)

@@ -14,6 +14,7 @@ from torch import Tensor
 from polyfield.kernels import domain
 from polyfield.kernels.march import CLIP, CONE, FAR, NEAR, STEP, STEP_MAX
 from polyfield.kernels.packed import Samples
+from polyfield.kernels.render import CLEAREST
 from polyfield.kernels.volume import Geometry
 
 LATTICE = 1 << 20  # intervals that are looked at together
@@ -113,6 +114,22 @@ def _march(
     offsets = torch.cat([keep.new_zeros(1, dtype=torch.int64), keep.sum(dim=1).cumsum(0)])
     ray = keep.nonzero()[:, 0]
     return Samples(ray, offsets, middle[keep], length[keep], u[keep])
+
+
+@torch.no_grad()
+def median_distance(density: Float[Tensor, " n"], samples: Samples) -> Float[Tensor, " r"]:
+    """Where along rays transmittance falls to one half, in plain torch; see `kernels.render`."""
+    counts = samples.offsets.diff()
+    thickness, found = density * samples.dt, density.new_zeros(len(counts))
+    places = torch.arange(len(density), device=density.device) - samples.offsets[samples.ray]
+    # Ray by ray, as a sum over the batch would lose thin samples behind dense ones of other rays.
+    padded = thickness.new_zeros(len(counts), int(counts.max()) + 1 if len(counts) else 1)
+    sums = padded.index_put((samples.ray, places + 1), thickness).cumsum(dim=1)
+    before, after = sums[samples.ray, places], sums[samples.ray, places + 1]
+    crosses = (before < math.log(2)) & (after >= math.log(2))
+    part = (math.log(2) - before[crosses]) / thickness[crosses].clamp(max=-math.log(CLEAREST))
+    found[samples.ray[crosses]] = samples.t[crosses] + samples.dt[crosses] * (part - 0.5)
+    return found
 
 
 def composite_reference(

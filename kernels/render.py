@@ -12,7 +12,8 @@ looks, the fourth coordinate of all its samples; empty where nothing moves.
     rgb = sum w_i c_i, opacity = sum w_i, distance = sum w_i t_i
     distortion = sum_ij w_i w_j |s_i - s_j| + 1/3 sum w_i^2 ds_i (Barron et al. 2022, eq. 15)
 with s the middle of an interval and ds its length in t / (1 + t), so that what is far does not
-outweigh what is near.
+outweigh what is near. Without a gradient there is also the median distance, at which T falls to one
+half, density being even along an interval; 0 where it never does.
 
 In pictures, where rays that follow each other are neighbours, every `bundle` of them walks to where
 matter may begin as one cone (`march.bundle_start`); the samples stay the same.
@@ -49,6 +50,8 @@ from polyfield.kernels.samples import (
 ROUND = 8
 ROWS = 1024  # rows a backward task, so that its activations stay in cache
 N_OUT = 6  # numbers a ray: rgb, opacity, distance, distortion
+MEDIAN = 6  # the column after these
+CLEAREST = 1e-6  # light that an interval leaves at least, where the median is sought in it
 STOP, SHIFT, NEAR_SCALE, DENSITY_SCALE, FAINT = 0, 1, 2, 3, 4  # the fields of `settings`
 N_SETTINGS = 5
 
@@ -68,7 +71,8 @@ def render_forward(  # type: ignore[no-untyped-def]
         feature, act, color_act = features[thread], acts[thread], color_acts[thread]
         weight, slope, color = weights[thread], slopes[thread], rgb[thread]
         one, zero = settings.dtype.type(1), settings.dtype.type(0)
-        third = settings.dtype.type(1 / 3)
+        half, third = settings.dtype.type(1 / 2), settings.dtype.type(1 / 3)
+        clearest = settings.dtype.type(CLEAREST)
         alive = np.empty(block_rays, np.int64)
         taken = np.empty(block_rays, np.int64)
         state = np.empty((block_rays, 2), settings.dtype)
@@ -87,7 +91,7 @@ def render_forward(  # type: ignore[no-untyped-def]
             for i in range(min(block_rays, n_rays - first_ray)):
                 ray = first_ray + i
                 start, stop = ray_span(grid, march, origins, directions, ray)
-                for c in range(N_OUT):
+                for c in range(N_OUT + 1):
                     out[ray, c] = zero
                 if bundle > 0 and i % bundle == 0:
                     last = min(ray + bundle, n_rays, first_ray + block_rays)
@@ -155,6 +159,10 @@ def render_forward(  # type: ignore[no-untyped-def]
                             w * (s * light[i, 1] - light[i, 2]) * (one + one)
                             + w * w * length * third
                         )
+                        if light[i, 0] > half and light[i, 0] - w <= half:
+                            left = max(one - alpha[source + m], clearest)
+                            part = math.log(half / light[i, 0]) / math.log(left)
+                            out[ray, MEDIAN] = t + dt * (part - half)
                         light[i, 0] -= w
                         light[i, 1] += w
                         light[i, 2] += w * s

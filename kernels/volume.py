@@ -146,16 +146,16 @@ class VolumeKernels:
         settings: np.ndarray,
         params: tuple[np.ndarray, ...],
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], int]:
-        """Returns out [r, 6], rows and bright rows a thread [threads], marched samples.
+        """Returns out [r, 6 + 1], rows and bright rows a thread [threads], marched samples.
 
-        Grows the stash at need.
+        Column 6 has the median distance. Grows the stash at need.
         """
         origins, directions, jitter, ray_features, times = rays
         n, threads, dtype = len(origins), get_num_threads(), settings.dtype
         blocks_each = -(-n // (threads * MAX_BLOCK))
         block_rays = max(-(-n // (threads * blocks_each)), 1)
         capacity = max(stash.capacity, MIN_CAPACITY, block_rays * render.ROUND * 4)
-        out = np.empty((n, render.N_OUT), dtype)
+        out = np.empty((n, render.N_OUT + 1), dtype)
         rows, bright, marched = (np.zeros(threads, np.int64) for _ in range(3))
         culls = bool(settings[render.FAINT] > 0)
         decoder, encoder = self.decoder, self.encoder
@@ -229,6 +229,7 @@ class VolumeKernels:
         settings: np.ndarray,
         jitter: np.ndarray | None = None,
         times: np.ndarray | None = None,
+        median: Float[Tensor, " r"] | None = None,
     ) -> tuple[Float[Tensor, "r 6"], int]:
         """Render rays.
 
@@ -243,6 +244,8 @@ class VolumeKernels:
                 which a sample gets no colour (needs a decoder without trunk)].
             jitter: [r] in [0, 1), the fraction of a step by which a ray's lattice is shifted.
             times: [r] in [0, 1], the fourth coordinate, for an encoder of four.
+            median: where the distances are written at which transmittance falls to one half, 0
+                where it never does.
 
         Returns:
             [r, 6] rgb, opacity, sum of weight times distance, distortion; and the number of
@@ -253,18 +256,23 @@ class VolumeKernels:
         times = np.empty(0, settings.dtype) if times is None else times
         self._check(origins, directions, ray_features, params, geometry, settings, jitter, times)
         tensors = (origins, directions, ray_features, *params)
-        info: dict[str, int] = {}
+        info: dict[str, Any] = {}
         if len(origins) == 0:
             return sum(x.sum() * 0 for x in tensors) + origins.new_zeros(0, render.N_OUT), 0
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             out = _Render.apply(*tensors, jitter, times, geometry, settings, self, info)
+            if median is not None:
+                median.copy_(info["median"])
             return out, info["marched"]
         arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
         rays = (arrays[0], arrays[1], jitter, arrays[2], times)
         result, _, marched = self.run_forward(
             self.inference, False, rays, geometry, settings, tuple(arrays[3:])
         )
-        return torch.from_numpy(result), marched
+        whole = torch.from_numpy(result)
+        if median is not None:
+            median.copy_(whole[:, render.MEDIAN])
+        return whole[:, : render.N_OUT], marched
 
     def _check(
         self,
@@ -317,7 +325,8 @@ class _Render(torch.autograd.Function):
             ticket = stash.ticket
         ctx.save_for_backward(*tensors)
         ctx.run = (kernels, arguments, out, rows, ticket)
-        return torch.from_numpy(out)
+        info["median"] = torch.from_numpy(out[:, render.MEDIAN])
+        return torch.from_numpy(out[:, : render.N_OUT])
 
     @staticmethod
     @torch.autograd.function.once_differentiable

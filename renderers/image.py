@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.kernels.choice import plain
 from polyfield.renderers.render import Render
 
-MODES = ("rgb", "depth", "normal", "opacity")
+MODES = ("rgb", "depth", "median", "normal", "opacity")
 REFERENCE_CHUNK = 1 << 10  # rays a call at most through plain torch, which keeps every step
 TILE = 8  # pixels, a power of two
 SURFACE = 0.5  # opacity above which a ray has met something that has a normal
@@ -43,11 +43,11 @@ def render_image(
     appearance: Float[Tensor, " a"] | None = None,
     chunk: int = 1 << 16,
 ) -> Render:
-    """The whole picture of camera i, [h, w, ...], with normals when `modes` asks for "normal".
+    """The whole picture of camera i, [h, w, ...], with what `modes` asks for besides colours.
 
     Args:
         background: sRGB behind everything; None leaves rgb premultiplied.
-        modes: what the picture is for, of `MODES`.
+        modes: what the picture is for, of `MODES`; "normal" and "median" are not made otherwise.
         appearance: one code for all rays.
         chunk: rays a call.
 
@@ -76,6 +76,8 @@ def render_image(
             "depth": piece.depth,
             "distortion": piece.extras["distortion"],
         }
+        if "median" in modes and piece.median_depth is not None:
+            columns["median_depth"] = piece.median_depth
         if "normal" in modes:
             columns["normals"] = _normals(renderer, part, piece)
         for name, values in columns.items():
@@ -89,6 +91,7 @@ def render_image(
         rgb=whole["rgb"].clamp_(0, 1),
         opacity=whole["opacity"],
         depth=whole["depth"],
+        median_depth=whole.get("median_depth"),
         normals=whole.get("normals"),
         extras={"distortion": whole["distortion"], "n_samples": n_samples},
     )

@@ -29,11 +29,13 @@ def render_packed(
     jitter: Float[Tensor, " r"],
     geometry: Geometry,
     times: Float[Tensor, " r"] | None = None,
+    median: Float[Tensor, " r"] | None = None,
 ) -> tuple[Float[Tensor, "r 6"], int]:
     """What `kernels.volume.VolumeKernels` computes, and how many samples were marched.
 
     Args:
         times: when the rays look, for a field of space and time.
+        median: where the distances of half transmittance are written.
     """
     field = renderer.field
     by_torch = plain(origins)
@@ -46,6 +48,6 @@ def render_packed(
             density = field.density_at(u)
     out = shade(
         field, origins, directions, ray_features, samples, density, renderer.stop,
-        renderer.gradient_near, times, renderer.faint,
+        renderer.gradient_near, times, renderer.faint, median,
     )  # fmt: skip
     return out, len(samples.t)

@@ -169,7 +169,8 @@ class ProposalRenderer(nn.Module):
         t = distances(edges, spans, self.spacing)
         ray_features = self.field.decoder.ray_features(directions, appearance)
         rays_of = (origins, directions, ray_features)
-        out, n_samples, density = self._shade(*rays_of, t, learns, times)
+        median = origins.new_zeros(len(origins))
+        out, n_samples, density = self._shade(*rays_of, t, learns, times, median)
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
             rgb = rgb + (1 - opacity)[:, None] * background
@@ -182,7 +183,7 @@ class ProposalRenderer(nn.Module):
             excess = [interlevel(*histogram, edges, weights).sum() for histogram in seen]
             losses["interlevel"] = self.weight * torch.stack(excess).sum() / max(len(t), 1)
         extras = {"distortion": out[:, 5], "n_samples": n_samples, "losses": losses}
-        return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
+        return Render(rgb, opacity, depth, median_depth=median, extras=extras)
 
     def propose(
         self,
@@ -248,8 +249,12 @@ class ProposalRenderer(nn.Module):
         t: Float[Tensor, "r k+1"],
         learns: bool,
         times: Float[Tensor, " r"] | None,
+        median: Float[Tensor, " r"],
     ) -> tuple[Float[Tensor, "r 6"], int, Tensor | None]:
-        """What `kernels.volume` computes, how many samples, and if `learns` their density."""
+        """What `kernels.volume` computes, how many samples, and if `learns` their density.
+
+        Writes distances of half transmittance to `median`.
+        """
         field = self.field
         fused, density = self.fused, None
         if learns or not fused:
@@ -260,7 +265,7 @@ class ProposalRenderer(nn.Module):
         if not fused:
             out = shade(
                 field, origins, directions, ray_features, samples, density, self.stop,
-                self.gradient_near, times,
+                self.gradient_near, times, median=median,
             )  # fmt: skip
             return out, len(samples.t), density
         decoder = field.decoder
@@ -268,7 +273,7 @@ class ProposalRenderer(nn.Module):
         out, n_samples = self._listed_kernels()(
             origins, directions, ray_features, field.params, t, field.domain.bounds,
             field.domain.code, np.array(settings, t.numpy().dtype),
-            None if times is None else times.numpy(),
+            None if times is None else times.numpy(), median,
         )  # fmt: skip
         return out, n_samples, density
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from polyfield.fields.field import RadianceField
 from polyfield.kernels.choice import plain
 from polyfield.kernels.packed import Samples, composite, visible, weights
-from polyfield.kernels.packed_reference import composite_reference
+from polyfield.kernels.packed_reference import composite_reference, median_distance
 
 
 def shade(
@@ -25,6 +25,7 @@ def shade(
     gradient_near: float = 0.0,
     times: Float[Tensor, " r"] | None = None,
     faint: float = 0.0,
+    median: Float[Tensor, " r"] | None = None,
 ) -> Float[Tensor, "r 6"]:
     """Rays' rgb, opacity, sum of weight times distance and distortion; see `kernels.render`.
 
@@ -35,6 +36,7 @@ def shade(
         gradient_near: distance below which gradients are scaled by (t / distance)^2; 0 for off.
         times: when the rays look, for a field of space and time.
         faint: weight below which a sample is black.
+        median: where the distances of half transmittance are written.
     """
     by_torch = plain(samples.t)
     if density is not None and not by_torch and stop > 0:
@@ -49,6 +51,8 @@ def shade(
     rgb = field.decoder.color_of(geometry, ray_features[samples.ray])
     if faint > 0:
         rgb = rgb * (weights(density.detach(), samples) >= faint)[:, None]
+    if median is not None:
+        median.copy_(median_distance(density, samples))
     if gradient_near > 0:
         scale = (samples.t / gradient_near).clamp(max=1.0).square()
         density = scale_gradient(density, scale)

@@ -22,6 +22,8 @@ from polyfield.kernels.rasterize.records import NEAR, PinholeView, Rasterized, S
 from polyfield.renderers.image import SURFACE, check_modes
 from polyfield.renderers.render import Render
 
+WANTED = {"normal": "normals", "median": "median"}  # by mode, what the rasteriser calls it
+
 
 class SplatRenderer(nn.Module):
     """Gaussians laid one behind the other, from the nearest to the farthest.
@@ -103,19 +105,21 @@ class SplatRenderer(nn.Module):
         """
         check_modes(modes)
         view = view_of(cameras, i, like=self.field.means)
-        wants = ("z_depth", "normals") if "normal" in modes else ("z_depth",)
+        wants = ["z_depth"] + [WANTED[mode] for mode in modes if mode in WANTED]
         drawn = self.draw(view, background if appearance is None else None, wants)
         assert drawn.z_depth is not None
         rgb = drawn.rgb
         if appearance is not None:
             rgb = exposed(drawn, appearance.view(3, 4), background)
         hit = drawn.opacity > 0
-        depth = drawn.z_depth / drawn.opacity.clamp(min=1e-10) / axis_cosines(view)
+        cosines, median = axis_cosines(view), drawn.median_z_depth
+        depth = drawn.z_depth / drawn.opacity.clamp(min=1e-10) / cosines
         extras = {"n_samples": 0 if drawn.visible is None else int(drawn.visible.sum())}
         return Render(
             rgb=rgb.permute(1, 2, 0).clamp(0, 1).contiguous(),
             opacity=drawn.opacity,
             depth=torch.where(hit, depth, 0.0),
+            median_depth=None if median is None else median / cosines,
             normals=None if drawn.normals is None else _unit(drawn.normals, drawn.opacity),
             extras=extras,
         )

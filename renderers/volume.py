@@ -185,6 +185,7 @@ class VolumeRenderer(nn.Module):
         ray_features = self.field.decoder.ray_features(directions, appearance)
         times = self.field.times(rays.times)
         times = None if times is None else times.to(dtype)
+        median = torch.zeros(r, dtype=dtype)
         number = jitter.numpy().dtype
         if generator is None:
             geometry = self.geometry(number, self.fine, cells=self._picture_cells())
@@ -204,17 +205,18 @@ class VolumeRenderer(nn.Module):
                 np.array(settings, number),
                 jitter.numpy(),
                 None if times is None else times.numpy(),
+                median,
             )
         else:
             out, n_samples = render_packed(
-                self, origins, directions, ray_features, jitter, geometry, times
+                self, origins, directions, ray_features, jitter, geometry, times, median
             )
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
             rgb = torch.addcmul(rgb, (1 - opacity)[:, None], background.to(rgb.dtype))
         depth = out[:, 4] / opacity.clamp(min=1e-10)
         extras = {"distortion": out[:, 5], "n_samples": n_samples}
-        return Render(rgb=rgb, opacity=opacity, depth=depth, extras=extras)
+        return Render(rgb, opacity, depth, median_depth=median, extras=extras)
 
     def step_size(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Length of a marching step at world points, seen from the middle of the domain."""

@@ -45,6 +45,17 @@ FORMATS = {
             *("components", "watertight", "faces"),
         ),
     ),
+    "pointcloud": Format("pointcloud", ("points", "voxel", "views", "time", "outliers")),
+    "cameras": Format("cameras", ("data",)),
+    "depth": Format("maps", ("split", "scale", "encoding")),
+    "normal": Format("maps", ("split", "scale", "encoding")),
+    "video": Format(
+        "video",
+        (
+            *("path", "modes", "frames", "fps", "time", "scale", "background"),
+            *("data", "size", "fov", "up"),
+        ),
+    ),
 }
 
 

@@ -55,8 +55,8 @@ def face_normals(mesh: Mesh) -> Float[np.ndarray, "n 3"]:
 
 
 def with_colors(mesh: Mesh, learned: Learned) -> Mesh:
-    """The mesh with what its vertices look like from the front, where that is known."""
-    if learned.colors is None or mesh.normals is None:
+    """The mesh with what its vertices look like from the front, where that is not known yet."""
+    if mesh.colors is not None or learned.colors is None or mesh.normals is None:
         return mesh
     made = np.empty_like(mesh.vertices)
     for first in range(0, len(made), CHUNK):

@@ -5,6 +5,7 @@ Letters: n vertices, m triangles, c components.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,8 @@ def open3d(key: str) -> Any:
         import open3d as o3d
     except ImportError:
         raise InputError("needs Open3D", field=key, hint=OPEN3D) from None
+    # Open3D brings an old TBB, which numba then finds and tells everybody that it does not use.
+    warnings.filterwarnings("ignore", message="The TBB threading layer requires TBB")
     o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
     return o3d
 

@@ -7,6 +7,7 @@ resolution, closed) -> Mesh` in the world of the training, maybe with colours of
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +17,15 @@ from polyfield.errors import InputError
 from polyfield.export.meshes import cleaning
 from polyfield.export.meshes.advice import advice, refuse_empty
 from polyfield.export.meshes.appearance import with_colors, with_normals
+from polyfield.export.meshes.cleaning import OPEN3D
 from polyfield.export.meshes.learned import Learned, learned_surface
 from polyfield.export.meshes.mesh import Mesh
 from polyfield.export.meshes.sparse_cubes import sparse_cubes
+from polyfield.training.photo_task import PhotoTask
 from polyfield.training.task import Task
 
 METHODS = {
+    "fusion": "polyfield.export.meshes.fusion",
     "marching": "polyfield.export.meshes.marching",
     "poisson": "polyfield.export.meshes.poisson",
 }
@@ -77,11 +81,15 @@ def extract(
     """
     check_settings(method, resolution, components, faces)
     learned = learned_surface(task, level, time)
-    module: Any = importlib.import_module(METHODS[chosen_method(method, learned)])
+    name, note = chosen_method(method, task, learned, level)
+    if name == "fusion" and level is not None:
+        raise InputError("does not fit", field="level", found=level, expected="method=marching")
+    module: Any = importlib.import_module(METHODS[name])
     mesh: Mesh = module.surface(task, learned, resolution, watertight)
     if not len(mesh):
         refuse_empty(learned)
-    note = advice(mesh, learned)
+    if name == "marching":
+        note = advice(mesh, learned) or note
     T = learned.source_from_world if frame == "source" else np.eye(4)
     if crop is not None:
         mesh = _cropped(mesh, T, crop)
@@ -101,11 +109,21 @@ def finished(mesh: Mesh, learned: Learned, resolution: int) -> Mesh:
     return with_colors(with_normals(mesh, learned, width), learned)
 
 
-def chosen_method(method: str, learned: Learned) -> str:
-    """The name of a method; of "auto", that which suits what was learned."""
+def chosen_method(
+    method: str, task: Task, learned: Learned, level: float | None
+) -> tuple[str, str | None]:
+    """The name of a method and what to say of the choice.
+
+    "auto" is fusion of what cameras saw, and marching of shapes, where a level is given, and where
+    Open3D, which fuses, is not there.
+    """
     if method != "auto":
-        return method
-    return "poisson" if learned.surface is None else "marching"
+        return method, None
+    if not isinstance(task, PhotoTask) or (level is not None and learned.surface is not None):
+        return "marching", None
+    if learned.surface is not None and importlib.util.find_spec("open3d") is None:
+        return "marching", f"method=marching, since Open3D is not installed ({OPEN3D})"
+    return "fusion", None
 
 
 def check_settings(method: str, resolution: int, components: float, faces: int | None) -> None:

@@ -40,6 +40,7 @@ class Learned:
         surface: its function; None of Gaussians, which have none.
         level: at which it is; noun: of what.
         measure: world points -> the number that `level` is compared with.
+        time: in [0, 1], of a scene that moves.
         colors: world points and the unit directions in which they are looked at -> sRGB; None where
             nothing has a colour.
     """
@@ -51,6 +52,7 @@ class Learned:
     noun: str = "opacity"
     measure: Value | None = None
     colors: Colors | None = None
+    time: float | None = None
 
 
 def learned_surface(task: Task, level: float | None = None, time: float | None = None) -> Learned:
@@ -129,7 +131,7 @@ def _radiance(task: PhotoTask, field: Any, level: float | None, time: float | No
         near = near_occupied(occupancy)
     surface = Implicit(in_parts(value), box, near, closed=domain.kind == "box")
     frame = task.scene.source_from_world.double().numpy()
-    return Learned(box, frame, surface, at, "density", density, colors)
+    return Learned(box, frame, surface, at, "density", density, colors, when)
 
 
 def _time(field: Any, time: float | None) -> float | None:

@@ -158,6 +158,8 @@ def test_a_diverged_run_is_refused(trained: Path) -> None:
         for values in task.module.parameters():
             values.fill_(float("nan"))
     with pytest.raises(InputError, match="the field gives no numbers"):
+        extract(task, resolution=16, method="marching")
+    with pytest.raises(InputError, match="diverged"):
         extract(task, resolution=16)
 
 
@@ -167,7 +169,7 @@ def test_a_diverged_run_is_refused(trained: Path) -> None:
         (["out=a.fbx"], "a.fbx: expected a name that ends in one of .ply, .obj"),
         (["out=there.ply"], "there.ply: is there already (overwrite=true"),
         (["out=gone/a.ply"], "gone: no such folder"),
-        (["out=a.ply", "method=cubes"], "method: found cubes, expected auto or marching"),
+        (["out=a.ply", "method=cubes"], "method: found cubes, expected auto or fusion"),
         (["out=a.ply", "resolution=4"], "resolution: found 4, expected 8 to"),
         (["out=a.ply", "components=2"], "components: found 2, expected a share"),
         (["out=a.ply", "faces=1"], "faces: found 1, expected 4 or more"),

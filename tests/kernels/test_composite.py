@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from polyfield.kernels.packed import Samples, composite, visible, weights
-from polyfield.kernels.packed_reference import composite_reference
+from polyfield.kernels.packed_reference import composite_reference, median_distance
 
 Twin = Callable[..., Tensor]
 twins = pytest.mark.parametrize("twin", [composite, composite_reference], ids=["cpu", "reference"])
@@ -230,3 +230,34 @@ def test_not_a_number_stays_on_its_ray() -> None:
     out = composite(density, rgb, samples)
     assert out[1].isnan().all()
     assert torch.equal(out[[0, 2]], right[[0, 2]])
+
+
+def test_the_median_is_where_half_of_the_light_is_left() -> None:
+    """Interval after interval, by hand; a ray that keeps more than half has none."""
+    samples = samples_of(COUNTS)
+    density = matter(len(samples.t))[0].detach()
+    density[samples.ray == 7] *= 0.01
+    found, expected = median_distance(density, samples), torch.zeros(len(COUNTS)).double()
+    for ray, (first, last) in enumerate(pairwise(samples.offsets.tolist())):
+        left = math.log(2)
+        for i in range(first, last):
+            thickness = float(density[i] * samples.dt[i])
+            if left <= thickness:
+                start = samples.t[i] - samples.dt[i] / 2
+                expected[ray] = start + samples.dt[i] * left / thickness
+                break
+            left -= thickness
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    assert found[[0, 3, 6]].all()
+    assert not found[[1, 7, 8]].any()
+
+
+def test_haze_behind_moves_the_mean_and_not_the_median() -> None:
+    samples = samples_of([20])
+    wall = torch.zeros(20, dtype=torch.float64)
+    wall[4], hazy = 1e3, torch.zeros(20, dtype=torch.float64)
+    hazy[4], hazy[15:] = 1.2 / samples.dt[4], 0.3
+    at = [float(median_distance(density, samples)[0]) for density in (wall, hazy)]
+    start, length = float(samples.t[4] - samples.dt[4] / 2), float(samples.dt[4])
+    assert start < at[0] < start + 0.06 * length
+    assert at[1] == pytest.approx(start + length * math.log(2) / 1.2)

@@ -187,6 +187,7 @@ def outcome_of(
     inputs = {k: x for k, x in inputs.items() if x is not None and x.requires_grad and x.numel()}
     gradients = torch.autograd.grad(loss, list(inputs.values()))
     result = {name: value.detach() for name, value in values.items()}
+    result["median"] = render.median_depth
     return result | {f"d_{name}": g for name, g in zip(inputs, gradients)}
 
 

@@ -29,7 +29,7 @@ class Left:
         self.calls.append(len(rays))
         hit = (rays.directions[:, 0] < 0).float()
         extras = {"distortion": rays.directions[:, 1], "n_samples": 3 * len(rays)}
-        return Render(rays.directions.abs(), hit, 2 * hit, extras=extras)
+        return Render(rays.directions.abs(), hit, 2 * hit, 3 * hit, extras=extras)
 
     def surface_normals(self, rays: Rays, depth: Tensor) -> Tensor:
         self.normal_calls.append(len(rays))
@@ -68,6 +68,14 @@ def test_what_a_renderer_tells_of_rays_is_told_of_pictures(camera: Cameras) -> N
     assert torch.equal(picture.extras["distortion"], directions[..., 1])
     assert picture.extras["n_samples"] == 3 * WIDTH * HEIGHT
     assert picture.normals is None
+    assert picture.median_depth is None
+
+
+def test_the_median_is_of_pictures_that_ask_for_it(camera: Cameras) -> None:
+    picture = render_image(Left(), camera, 0, modes=("rgb", "median"), chunk=70)
+    assert picture.median_depth is not None
+    assert torch.equal(picture.median_depth, 1.5 * picture.depth)
+    assert picture.median_depth.any()
 
 
 @pytest.mark.parametrize("modes", [("nonsense",), ("rgb", "normals")])

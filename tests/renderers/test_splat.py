@@ -71,6 +71,16 @@ def test_depth_is_along_the_ray() -> None:
     assert not bool(render.depth[render.opacity == 0].any())
 
 
+def test_the_median_is_that_of_the_gaussian_which_leaves_half() -> None:
+    point = [0.1, 0.2, 0.0]
+    render = ball(point).image(camera(), 0, modes=("median",))
+    assert render.median_depth is not None
+    hit = render.opacity > 0.5
+    torch.testing.assert_close(render.median_depth[hit], render.depth[hit])
+    assert not render.median_depth[~hit].any()
+    assert ball(point).image(camera(), 0).median_depth is None
+
+
 def test_cosines_are_those_of_the_rays() -> None:
     cameras = camera()
     view = view_of(cameras, 0, like=torch.zeros(1))
