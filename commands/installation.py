@@ -85,6 +85,8 @@ def kernels() -> dict[str, Any]:
     import numba
     import torch
 
+    from polyfield.kernels.rasterize.gsplat_found import gsplat_here
+
     forced = os.environ.get("POLYFIELD_KERNELS")
     return {
         "live": "reference (POLYFIELD_KERNELS)" if forced == "reference" else "cpu, by numba",
@@ -93,6 +95,7 @@ def kernels() -> dict[str, Any]:
         "threading layer": threading_layer(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "not set"),
         "fields": fields(),
+        "gsplat": gsplat_here(),
         "fields of other packages": {n: p.value for n, p in installed().items()} or None,
     }
 

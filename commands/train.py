@@ -76,7 +76,15 @@ examples:
 """
 
 # What may change when a run goes on: its budget and what does not touch what is learned.
-CHANGEABLE = ("trainer.max_steps", "trainer.max_seconds", "device", "viewer", "logging", "trust")
+CHANGEABLE = (
+    "trainer.max_steps",
+    "trainer.max_seconds",
+    "device",
+    "renderer.backend",
+    "viewer",
+    "logging",
+    "trust",
+)
 CHOSEN = (
     "field",
     "decoder",
@@ -96,7 +104,7 @@ def main(words: list[str]) -> None:
     if resumes and arguments.multirun:
         raise InputError("a sweep cannot go on with a run", field="resume", hint="leave out -m")
     for key in map(override_key, arguments.overrides if resumes else ()):
-        if key.partition(".")[0] in CHOSEN:  # its keys are those of the run
+        if key.partition(".")[0] in CHOSEN and key not in CHANGEABLE:  # keys are those of the run
             raise unchangeable(key)
 
     def complete(config: DictConfig) -> list[str]:
@@ -218,6 +226,8 @@ def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
         node, given = stored, config
         for parent in parents:
             node, given = node.setdefault(parent, {}), given[parent]
+        if node is None:  # a task that has no renderer
+            raise unchangeable(key)
         node[leaf] = given[leaf]
     stored["trust"] = [*config["trust"], *backbones.trusted()]
     kind = task_kind(stored)

@@ -17,6 +17,7 @@ from polyfield.cameras.models import Model
 from polyfield.cameras.rays import Rays
 from polyfield.errors import InputError
 from polyfield.fields.gaussians import Gaussians
+from polyfield.kernels.rasterize.backends import check_backend
 from polyfield.kernels.rasterize.rasterize import rasterize
 from polyfield.kernels.rasterize.records import NEAR, PinholeView, Rasterized, ScreenStatistics
 from polyfield.renderers.image import SURFACE, check_modes
@@ -31,16 +32,18 @@ class SplatRenderer(nn.Module):
     Args:
         field: the Gaussians.
         near: least distance along the optical axis of a centre, world units.
+        backend: who draws, see `rasterize`: "auto", "own" or "gsplat".
     """
 
-    def __init__(self, field: Gaussians, near: float = NEAR) -> None:
+    def __init__(self, field: Gaussians, near: float = NEAR, backend: str = "auto") -> None:
         super().__init__()
+        check_backend(backend)
         if not 0 < near < float("inf"):
             raise InputError(field="renderer.near", found=near, expected="a distance above 0")
         if not isinstance(field, Gaussians):
             found = f"splat, and {type(field).__name__}"
             raise InputError(field="renderer", found=found, expected="field=gaussians")
-        self.field, self.near = field, near
+        self.field, self.near, self.backend = field, near, backend
 
     def forward(self, rays: Rays, background: Tensor | None = None, **_: Any) -> Render:
         """Refused: what a ray meets is known of whole pictures alone.
@@ -78,6 +81,7 @@ class SplatRenderer(nn.Module):
             wants=wants,
             statistics=statistics,
             primitive=field.primitive,
+            backend=self.backend,
         )
 
     @torch.no_grad()

@@ -180,7 +180,7 @@ def open_run(
         InputError: for a run, checkpoint or data that is missing or damaged.
     """
     run = Path(run)
-    config = {**read_config(run), "trust": list(trust)}
+    config = {**_anywhere(read_config(run)), "trust": list(trust)}
     if data is not None:
         check_readable(Path(data))
         config["data"] = str(data)
@@ -193,6 +193,14 @@ def open_run(
     restore_model(task, snapshot, path / checkpoint.MODEL)
     task.module.eval()
     return config, learned, task
+
+
+def _anywhere(config: dict[str, Any]) -> dict[str, Any]:
+    """Without what the machine had that trained, and another need not have."""
+    renderer = config.get("renderer")
+    if isinstance(renderer, Mapping) and renderer.get("backend") == "gsplat":
+        return {**config, "renderer": {**renderer, "backend": "auto"}}
+    return config
 
 
 def open_data(run: Path, config: Mapping[str, Any]) -> Any:

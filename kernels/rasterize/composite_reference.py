@@ -102,7 +102,7 @@ def picture_of(
         values: [m,c] each: "rgb", and "normals" if wanted.
         background: sRGB behind everything; None for black.
     """
-    seen, statistics = _in_picture(drawn, view), asked.statistics
+    seen, statistics = in_picture(drawn, view), asked.statistics
     if statistics is not None:
         statistics.radii = drawn.z.new_zeros(asked.n)
         statistics.radii[asked.kept] = torch.where(seen, drawn.radii().detach(), 0.0)
@@ -161,7 +161,7 @@ def mean_z(depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"]) -> Float[
     return (depth.sum() / opacity.sum().clamp(min=torch.finfo(opacity.dtype).tiny)).detach()
 
 
-def _in_picture(drawn: Drawn, view: PinholeView) -> Tensor:
+def in_picture(drawn: Drawn, view: PinholeView) -> Tensor:
     """[m] whether the box around what is drawn of something reaches into the picture."""
     with torch.no_grad():
         size = drawn.centers.new_tensor([view.width, view.height])

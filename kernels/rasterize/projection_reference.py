@@ -127,10 +127,18 @@ def drawable(
     """Which Gaussians are drawn: before the camera, not too faint, and numbers all through."""
     with torch.no_grad():
         p = project(g, view, degree, antialiased)
-        numbers = [p.centers, p.covariances, p.conics, p.opacities[:, None], p.colors]
-        ok = (p.z > near) & (p.opacities >= LEAST_ALPHA) & (p.largest() < BEYOND)
-        ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
-        return torch.nonzero(ok & sound(g, view, degree))[:, 0]
+        return torch.nonzero(are_drawn(p, g, view, degree, near))[:, 0]
+
+
+@torch.no_grad()
+def are_drawn(
+    p: Projected, g: Gaussians, view: PinholeView, degree: int, near: float
+) -> Bool[Tensor, " n"]:
+    """What `drawable` asks, of Gaussians that are projected already."""
+    numbers = [p.centers, p.covariances, p.conics, p.opacities[:, None], p.colors]
+    ok = (p.z > near) & (p.opacities >= LEAST_ALPHA) & (p.largest() < BEYOND)
+    ok &= torch.cat(numbers, dim=1).isfinite().all(dim=1)
+    return ok & sound(g, view, degree)
 
 
 def sound(g: Gaussians, view: PinholeView, degree: int, scales: int = 3) -> Bool[Tensor, " m"]:

@@ -1,4 +1,4 @@
-"""The public rasteriser: one signature, a twin for each device.
+"""The public rasteriser: one signature, a twin for each device, and gsplat where it serves.
 
 Letters: n Gaussians or surfels, k harmonics beyond the first, h, w pixels.
 """
@@ -20,7 +20,9 @@ from polyfield.kernels.rasterize.arguments import (
     check_size,
     checked_degree,
 )
+from polyfield.kernels.rasterize.backends import by_gsplat
 from polyfield.kernels.rasterize.composite_reference import mean_z
+from polyfield.kernels.rasterize.gsplat_adapter import rasterize_gsplat
 from polyfield.kernels.rasterize.operation import Rasterize, Settings
 from polyfield.kernels.rasterize.primitives import GAUSSIANS, SURFELS
 from polyfield.kernels.rasterize.records import NEAR, PinholeView, Rasterized, ScreenStatistics
@@ -44,6 +46,7 @@ def rasterize(
     wants: Collection[str] = (),
     statistics: ScreenStatistics | None = None,
     primitive: str = "gaussians",
+    backend: str = "auto",
 ) -> Rasterized:
     """A picture of Gaussians or surfels, differentiable to all of them, to pose and background.
 
@@ -63,10 +66,12 @@ def rasterize(
             made otherwise.
         statistics: to be filled in.
         primitive: "gaussians" (3D, Kerbl et al. 2023) or "surfels" (2D, Huang et al. 2024).
+        backend: "own" for the library's twins, "gsplat", or "auto": gsplat for what lies on CUDA,
+            where it is installed and can, else our own.
 
     Raises:
         InputError: for arrays of different numbers of Gaussians, for what there is not, something
-            else wanted, or an empty picture.
+            else wanted, an empty picture, or gsplat where it cannot draw it.
     """
     check_primitive(primitive, antialiased)
     surfels = primitive == "surfels"
@@ -74,14 +79,16 @@ def rasterize(
     check_size(view)
     parameters = (means, quats, log_scales, opacity_logits, sh_dc, sh_rest)
     check_lengths(*parameters)
+    options: dict[str, Any] = {
+        "background": background,
+        "degree": degree,
+        "near": near,
+        "wants": wants,
+        "statistics": statistics,
+    }
+    if by_gsplat(backend, means.device, means.dtype, primitive, wants):
+        return rasterize_gsplat(*parameters, view, antialiased=antialiased, **options)
     if plain(means):
-        options: dict[str, Any] = {
-            "background": background,
-            "degree": degree,
-            "near": near,
-            "wants": wants,
-            "statistics": statistics,
-        }
         if surfels:
             return rasterize_surfels_reference(*parameters, view, **options)
         return rasterize_reference(*parameters, view, antialiased=antialiased, **options)

@@ -68,11 +68,11 @@ def rasterize_reference(
     drawn = project(gaussians, view, degree, antialiased)
     values = {"rgb": drawn.colors}
     if "normals" in wants:
-        values["normals"] = _normals(gaussians, view)
+        values["normals"] = shortest_axes(gaussians, view)
     return picture_of(drawn, values, view, background, Asked(wants, len(means), kept, statistics))
 
 
-def _normals(g: Gaussians, view: PinholeView) -> Float[Tensor, "m 3"]:
+def shortest_axes(g: Gaussians, view: PinholeView) -> Float[Tensor, "m 3"]:
     """The shortest axes, in the world, turned towards the camera."""
     shortest = g.log_scales.argmin(dim=1)
     axes = rotation_from_quaternion(g.quats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,33 @@ def test_a_run_goes_on(line: Callable, photos: Path, tmp_path: Path) -> None:
     assert "to begin with" in err
     stored = yaml.safe_load((tmp_path / "s" / "config.yaml").read_text())
     assert Path(stored["task"]["init_from"]) == (tmp_path / "r").resolve()
+
+
+def test_who_draws_is_of_the_machine(
+    line: Callable, photos: Path, splatted: Path, tmp_path: Path
+) -> None:
+    """A run that gsplat drew is looked at anywhere, and goes on with whom one names."""
+    words = [f"data={photos}", "run=r", *SMALL, "trainer.max_steps=2", "renderer.backend=gsplat"]
+    status, _, err = line("train", *words)
+    assert status != 0
+    assert "renderer.backend: found gsplat" in err
+    assert "pip install 'gsplat" in err
+    assert not (tmp_path / "r").exists()
+    run = tmp_path / "copy"
+    shutil.copytree(splatted, run)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["renderer"]["backend"] == "auto"
+    config["renderer"]["backend"] = "gsplat"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    status, _, err = line("eval", "run=copy", "pictures=false")
+    assert status == 0, err
+    status, _, err = line("train", "resume=copy", "trainer.max_steps=152", "renderer.near=1")
+    assert "renderer.near: cannot change when a run goes on" in err
+    status, _, err = line("train", "resume=copy", "trainer.max_steps=152")
+    assert "renderer.backend: found gsplat" in err
+    status, _, err = line("train", "resume=copy", "trainer.max_steps=152", "renderer.backend=own")
+    assert status == 0, err
+    assert yaml.safe_load((run / "config.yaml").read_text())["renderer"]["backend"] == "own"
 
 
 def test_distorted_photos_are_straightened_first(

@@ -178,6 +178,8 @@ def test_a_run_goes_on_bit_by_bit(line: Callable, photo: Path, mesh: Path, task:
     words = ["train", f"task={task}", f"data={data}", *POINTS, *more, "trainer.decay=constant"]
     assert line(*words, "run=whole", "trainer.max_steps=12")[0] == 0
     assert line(*words, "run=parts", "trainer.max_steps=5")[0] == 0
+    err = line("train", "resume=parts", "renderer.backend=own")[2]
+    assert "renderer.backend: cannot change when a run goes on" in err  # there is no renderer
     assert line("train", "resume=parts", "trainer.max_steps=12")[0] == 0
     for file in ("model", "optimizer"):
         parts = [

@@ -6,10 +6,7 @@ kernels, and its sums along pixels are nerfacc's, so the few lines of both are h
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,22 +14,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from polyfield.kernels.rasterize.gsplat_found import package_obstacle
 from polyfield.kernels.rasterize.projection_reference import Gaussians, project
 from polyfield.kernels.rasterize.records import LEAST_ALPHA, MOST_ALPHA, OPAQUE, PinholeView
 from polyfield.kernels.rasterize.reference import rasterize_reference
 
-
-def usable() -> bool:
-    """Whether a gsplat is there that does not compile when it is imported, as 1.6 does."""
-    try:
-        return version("gsplat").startswith("1.5.")
-    except PackageNotFoundError:
-        return False
-
-
-if not usable():
+if package_obstacle() is not None:
     pytest.skip("pip install --no-deps 'gsplat==1.5.*'", allow_module_level=True)
-from gsplat.cuda import _torch_impl as theirs  # noqa: E402
+from gsplat.cuda import _torch_impl as theirs
+
+pytestmark = pytest.mark.usefixtures("nerfacc")
 
 K = (0, 3, 8, 15)  # harmonics beyond the first, by degree
 BACKGROUND = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
@@ -155,32 +146,6 @@ def seen(p: Theirs, view: PinholeView) -> tuple[Tensor, Tensor]:
     before = torch.cumprod(through, dim=1) / through
     pixels, places = torch.nonzero(drawn & (before >= OPAQUE), as_tuple=True)
     return pixels, order[places]
-
-
-def render_weight_from_alpha(alphas: Tensor, ray_indices: Tensor, n_rays: int) -> Any:
-    """Weight = alpha x transmittance before it, in rays that follow each other."""
-    through = torch.log1p(-alphas)
-    before = torch.cumsum(through, dim=0) - through
-    first = torch.searchsorted(ray_indices, ray_indices)
-    transmittance = torch.exp(before - before[first])
-    return alphas * transmittance, transmittance
-
-
-def accumulate_along_rays(
-    weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_rays: int
-) -> Tensor:
-    """Sums of weighted values over rays."""
-    each = weights[:, None] if values is None else weights[:, None] * values
-    return each.new_zeros(n_rays, each.shape[1]).index_add(0, ray_indices, each)
-
-
-@pytest.fixture(autouse=True)
-def _nerfacc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What gsplat takes of nerfacc, whose own needs CUDA."""
-    module = ModuleType("nerfacc")
-    module.__dict__["render_weight_from_alpha"] = render_weight_from_alpha
-    module.__dict__["accumulate_along_rays"] = accumulate_along_rays
-    monkeypatch.setitem(sys.modules, "nerfacc", module)
 
 
 def close(ours: Tensor, right: Tensor, atol: float = 1e-9) -> None:

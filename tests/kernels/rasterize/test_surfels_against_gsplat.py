@@ -7,58 +7,24 @@ around a disk, the paper and we on the projected centre; and it knows no plane `
 
 from __future__ import annotations
 
-import sys
-from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from polyfield.kernels.rasterize.gsplat_found import package_obstacle
 from polyfield.kernels.rasterize.projection_reference import Gaussians
 from polyfield.kernels.rasterize.records import LEAST_ALPHA, PinholeView
 from polyfield.kernels.rasterize.surfels_reference import disks_of, rasterize_surfels_reference
 
-
-def usable() -> bool:
-    """Whether a gsplat is there that does not compile when it is imported, as 1.6 does."""
-    try:
-        return version("gsplat").startswith("1.5.")
-    except PackageNotFoundError:
-        return False
-
-
-if not usable():
+if package_obstacle() is not None:
     pytest.skip("pip install --no-deps 'gsplat==1.5.*'", allow_module_level=True)
-from gsplat.cuda import _torch_impl_2dgs as theirs  # noqa: E402
+from gsplat.cuda import _torch_impl_2dgs as theirs
+
+pytestmark = pytest.mark.usefixtures("nerfacc")
 
 WIDTH, HEIGHT = 61, 37
-
-
-def render_weight_from_alpha(alphas: Tensor, ray_indices: Tensor, n_rays: int) -> Any:
-    """Weight = alpha x transmittance before it, in rays that follow each other."""
-    through = torch.log1p(-alphas)
-    before = torch.cumsum(through, dim=0) - through
-    transmittance = torch.exp(before - before[torch.searchsorted(ray_indices, ray_indices)])
-    return alphas * transmittance, transmittance
-
-
-def accumulate_along_rays(
-    weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_rays: int
-) -> Tensor:
-    """Sums of weighted values over rays."""
-    each = weights[:, None] if values is None else weights[:, None] * values
-    return each.new_zeros(n_rays, each.shape[1]).index_add(0, ray_indices, each)
-
-
-@pytest.fixture(autouse=True)
-def _nerfacc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What gsplat takes of nerfacc, whose own needs CUDA."""
-    module = ModuleType("nerfacc")
-    module.__dict__["render_weight_from_alpha"] = render_weight_from_alpha
-    module.__dict__["accumulate_along_rays"] = accumulate_along_rays
-    monkeypatch.setitem(sys.modules, "nerfacc", module)
 
 
 def scene() -> tuple[list[Tensor], PinholeView]:
