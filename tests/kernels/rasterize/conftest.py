@@ -45,7 +45,7 @@ def gsplat_on_cpu(nerfacc: None, monkeypatch: pytest.MonkeyPatch) -> list[Simple
     """gsplat's public functions without its CUDA kernels; the arguments of each picture."""
     if package_obstacle() is not None:
         pytest.skip(INSTALL.replace("install", "install --no-deps"))
-    import gsplat
+    gsplat = pytest.importorskip("gsplat")
     from gsplat.cuda import _torch_impl as theirs
 
     signature, calls = inspect.signature(gsplat.rasterization), []
