@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.kernels.choice import plain
 from polyfield.renderers.render import Render
 
-MODES = ("rgb", "depth", "normal", "opacity")
+MODES = ("rgb", "depth", "normal", "opacity", "samples")
 REFERENCE_CHUNK = 1 << 10  # rays a call at most through plain torch, which keeps every step
 TILE = 8  # pixels, a power of two
 SURFACE = 0.5  # opacity above which a ray has met something that has a normal
@@ -31,6 +31,8 @@ class RayRenderer(Protocol):
     ) -> Render: ...
 
     def surface_normals(self, rays: Rays, depth: Float[Tensor, " r"]) -> Float[Tensor, "r 3"]: ...
+
+    def sample_counts(self, rays: Rays) -> Float[Tensor, " r"]: ...
 
 
 @torch.no_grad()
@@ -53,7 +55,8 @@ def render_image(
 
     Returns:
         all that the renderer returns for its rays, rgb in [0, 1]; normals are zero where opacity
-        is at most one half; extras are "distortion" [h, w] and "n_samples".
+        is at most one half; extras are "distortion" [h, w], "n_samples", and "samples" [h, w] of
+        each ray when `modes` asks for them.
 
     Raises:
         InputError: for a mode that there is not.
@@ -78,6 +81,8 @@ def render_image(
         }
         if "normal" in modes:
             columns["normals"] = _normals(renderer, part, piece)
+        if "samples" in modes:
+            columns["samples"] = renderer.sample_counts(part)
         for name, values in columns.items():
             if name not in picture:
                 picture[name] = values.new_empty(len(rays), *values.shape[1:])
@@ -85,12 +90,13 @@ def render_image(
     whole = {
         name: values.view(height, width, *values.shape[1:]) for name, values in picture.items()
     }
+    counted = {"samples": whole["samples"]} if "samples" in whole else {}
     return Render(
         rgb=whole["rgb"].clamp_(0, 1),
         opacity=whole["opacity"],
         depth=whole["depth"],
         normals=whole.get("normals"),
-        extras={"distortion": whole["distortion"], "n_samples": n_samples},
+        extras={"distortion": whole["distortion"], "n_samples": n_samples, **counted},
     )
 
 
