@@ -133,8 +133,7 @@ def _writer(name: str, config: dict[str, Any]) -> Any:
 
         settings = configuration(f"format={name}", verb="export")
         settings.update(run=str(config["run"]), out=str(out))
-        for key in ("checkpoint", "trust", "device"):
-            settings[key] = config.get(key, settings[key])
+        settings.update({k: config[k] for k in ("checkpoint", "trust", "device") if k in config})
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             chosen_format(name).writer().write(settings, out)
