@@ -42,8 +42,8 @@ usage: polyfield train data=PATH [key=value ...]
   dataset.split=auto     every:8 | fraction:0.9 | file:PATH holds out what is not trained on
   dataset.background=auto  what images with alpha lie on: white | black | random | learned;
                          none drops the alpha, ignore leaves transparent pixels out
-  viewer=true            watch and steer it in the browser; viewer.port=8080, viewer.share=0.2 of the
-                         time at most for pictures, viewer.keep=true to stay when it has ended
+  viewer=true            watch and steer it in the browser; viewer.port=8080; viewer.share=0.2, of
+                         the time at most, for pictures; viewer.keep=true to stay when it has ended
   task.depth=0.0         weight of depth maps; task.normals and task.points likewise, where the data
                          has them
   task.holdout=0.0       share of the samples of a picture, sound ... that is never trained on

@@ -31,6 +31,8 @@ class SplatRenderer(nn.Module):
         near: least distance along the optical axis of a centre, world units.
     """
 
+    whole = True  # what reaches over an edge of a picture is drawn less exactly: no parts of one
+
     def __init__(self, field: Gaussians, near: float = NEAR) -> None:
         super().__init__()
         if not 0 < near < float("inf"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,6 +122,9 @@ class Drawer:
                 continue
             except InputError as error:
                 self._failed(error)
+            except Exception as error:  # a bug of ours: the next picture may do all the same
+                traceback.print_exc()
+                self._failed(InputError(f"{type(error).__name__}: {error}"))
 
     def _draw(self, moves: int, again: bool) -> None:
         """All pictures of one place: from coarse to fine, or only a fine one if `again`."""

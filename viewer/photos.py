@@ -110,9 +110,9 @@ class Photos:
         index = torch.nonzero(hit).flatten()
         x = pixels[index, 0].floor().clamp(0, w - 1).long().numpy()
         y = pixels[index, 1].floor().clamp(0, h - 1).long().numpy()
-        shown = picture(np.nan_to_num(render.rgb.reshape(-1, 3)[index].numpy()))
-        apart = np.abs(photo[y, x].astype(np.float32) - shown.astype(np.float32))
-        found[index.numpy()] = apart.mean(axis=1) / 255
+        shown = np.nan_to_num(render.rgb.reshape(-1, 3)[index].numpy())
+        apart = np.abs(photo[y, x].astype(np.float32) / 255 - shown)
+        found[index.numpy()] = apart.mean(axis=1)
         return found.reshape(height, width)
 
 

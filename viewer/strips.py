@@ -60,7 +60,7 @@ def render(
         InputError: as the renderer.
     """
     parts = []
-    for part in _parts(camera, pace):
+    for part in _parts(camera, pace, getattr(viewed.renderer, "whole", False)):
         while True:
             if stale():
                 raise Stale
@@ -87,10 +87,10 @@ def window(camera: Cameras, left: int, top: int, width: int, height: int) -> Cam
     return replace(first, intrinsics=intrinsics, size=torch.tensor([[width, height]]))
 
 
-def _parts(camera: Cameras, pace: Pace) -> Iterator[Cameras]:
+def _parts(camera: Cameras, pace: Pace, whole: bool) -> Iterator[Cameras]:
     width, height = camera.size[0].tolist()
     top = 0
-    whole = int(camera.model[0]) == Model.EQUIRECTANGULAR  # its size is part of its lens
+    whole = whole or int(camera.model[0]) == Model.EQUIRECTANGULAR  # whose size is of its lens
     while top < height:
         rows = math.ceil(pace.pixels(PART) / width)
         rows = height - top if whole else min(max(rows, FEWEST), height - top)
@@ -119,8 +119,7 @@ def _joined(parts: list[Render]) -> Render:
     def joined(values: list[Any]) -> Tensor | None:
         return None if values[0] is None else torch.cat(values)
 
-    maps = [k for k, v in parts[0].extras.items() if isinstance(v, Tensor) and v.ndim >= 2]
-    extras: dict[str, Any] = {k: torch.cat([p.extras[k] for p in parts]) for k in maps}
+    extras = {name: torch.cat([part.extras[name] for part in parts]) for name in _maps(parts[0])}
     return Render(
         rgb=torch.cat([part.rgb for part in parts]),
         opacity=torch.cat([part.opacity for part in parts]),
@@ -131,14 +130,28 @@ def _joined(parts: list[Render]) -> Render:
 
 
 def beside(left: Render, right: Render) -> Render:
-    """Two pictures of one height beside each other; of the extras what both have."""
-    both = left.extras.keys() & right.extras.keys()
-    maps = [k for k in both if isinstance(left.extras[k], Tensor) and left.extras[k].ndim >= 2]
+    """Two pictures of one height beside each other; NaN where one lacks a map of the other."""
+    maps = _maps(left) | _maps(right)
+
+    def both(name: str) -> Tensor:
+        sides = [_map(side, name) for side in (left, right)]
+        return torch.cat(sides, dim=1)
+
     has_normals = left.normals is not None and right.normals is not None
     return Render(
         rgb=torch.cat([left.rgb, right.rgb], dim=1),
         opacity=torch.cat([left.opacity, right.opacity], dim=1),
         depth=torch.cat([left.depth, right.depth], dim=1),
         normals=torch.cat([left.normals, right.normals], dim=1) if has_normals else None,  # type: ignore[list-item]
-        extras={k: torch.cat([left.extras[k], right.extras[k]], dim=1) for k in maps},
+        extras={name: both(name) for name in maps},
     )
+
+
+def _maps(render: Render) -> set[str]:
+    """Names of the extras that are pictures."""
+    return {k for k, v in render.extras.items() if isinstance(v, Tensor) and v.ndim >= 2}
+
+
+def _map(render: Render, name: str) -> Tensor:
+    found = render.extras.get(name)
+    return torch.full_like(render.opacity, torch.nan) if found is None else found

@@ -38,3 +38,19 @@ def viewed(blobs: Path) -> Any:
     from polyfield.commands.viewing import viewed_file
 
     return viewed_file(blobs, {"device": "cpu", "fov": 50.0, "up": ["auto"], "run": str(blobs)})
+
+
+@pytest.fixture(scope="session")
+def rays() -> Any:
+    """A hash field that has learned nothing yet, which is a fog."""
+    from polyfield.commands.schema import configuration
+    from polyfield.datasets.procedural import procedural_scene
+    from polyfield.training.assembly import build_task
+    from polyfield.training.catalogue import task_kind
+    from polyfield.viewer.viewed import of_task
+
+    scene = procedural_scene(n_train=4, n_test=1, size=64)
+    words = ("field.levels=2", "field.log2_entries=8", "field.max_resolution=16")
+    config = task_kind({}).settle(configuration("data=procedural", *words), scene)
+    task: Any = build_task(config, scene)
+    return of_task(task)

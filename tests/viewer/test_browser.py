@@ -145,7 +145,7 @@ def test_a_move_of_the_camera_changes_the_picture(page: Any) -> None:
 
 def test_modes_are_switched_and_explained(page: Any) -> None:
     before = until(page, lambda seen: True)
-    page.locator('input[value="rgb"]').click()
+    page.get_by_role("combobox", name="Mode").click()
     page.get_by_role("option", name="depth").click()
     page.get_by_text("distance along the ray").wait_for()
     seen = until(page, lambda seen: apart(seen, before) > 20)

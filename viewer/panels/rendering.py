@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 NO_LEGEND = '<div class="polyfield-legend"></div>'
 BEHIND = ("as trained", "white", "black", "color")
+# The edges of a cube from 0 to 1, [12,2,3].
+CORNERS = np.array([[i >> 2 & 1, i >> 1 & 1, i & 1] for i in range(8)], dtype=np.float32)
+PAIRS = [(i, i | 1 << bit) for i in range(8) for bit in range(3) if not i >> bit & 1]
+EDGES = np.stack([CORNERS[[i, j]] for i, j in PAIRS])
 SIZES = (256, 512, 800, 1280, 1920, 2560)
 
 
@@ -107,15 +111,19 @@ class Rendering:
                 )
                 for name in "xyz"
             ]
-        frame = self._viewer.server.scene.add_box(
-            "/crop", color=(255, 200, 0), dimensions=(1, 1, 1), wireframe=True, visible=False
+        frame = self._viewer.server.scene.add_line_segments(
+            "/crop",
+            points=EDGES,
+            colors=(255, 200, 0),
+            thickness=2.0,
+            thickness_units="screen",
+            visible=False,
         )
 
         def update(_: Any) -> None:
             ends = np.array([axis.value for axis in axes], dtype=np.float64).T
             low, high = lower + ends * (upper - lower)
-            frame.dimensions = tuple((high - low).tolist())
-            frame.position = tuple(((low + high) / 2).tolist())
+            frame.points = (low + EDGES * (high - low)).astype(np.float32)
             frame.visible = bool(on.value)
             self._screen.set(box=(tuple(low.tolist()), tuple(high.tolist())) if on.value else None)
 
