@@ -34,11 +34,17 @@ TURN = 0.05  # radians between two pictures of a camera that goes round
 
 
 def measure(
-    words: list[str], seconds: float, what: str, repetitions: int, size: int = 256
+    data: str,
+    words: list[str],
+    seconds: float,
+    what: str,
+    repetitions: int,
+    size: int = 256,
 ) -> dict[str, Any]:
     """Of a run that is trained first, what it takes to look at it.
 
     Args:
+        data: the scene's folder.
         words: settings of the training, as on the command line.
         seconds: of training.
         what: "first picture": seconds from the start of `polyfield view` until there is a picture
@@ -49,7 +55,7 @@ def measure(
     """
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as folder:
         run = Path(folder) / "run"
-        command(["train", *words, f"run={run}", f"trainer.max_seconds={seconds}"])
+        command(["train", f"data={data}", *words, f"run={run}", f"trainer.max_seconds={seconds}"])
         if what == "previews":
             return previews(run, size, repetitions)
         with chromium() as browser:
