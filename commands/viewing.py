@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 EVERY = 1.0  # seconds between looks at the checkpoints of a run
 START = (800, 600)  # size of the first view of a file
-SUFFIXES = {"splat": (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog")}
 
 
 def viewed_of(config: dict[str, Any]) -> tuple[Viewed, bool]:
@@ -120,8 +119,8 @@ def exporters_of(config: dict[str, Any]) -> dict[str, Exporter]:
     from polyfield.viewer.jobs import Exporter
 
     found = {}
-    for name in FORMATS:
-        for suffix in SUFFIXES.get(name, ()):
+    for name, each in FORMATS.items():
+        for suffix in each.suffixes:
             found[f"{name} {suffix}"] = Exporter(suffix, _writer(name, config))
     return found
 

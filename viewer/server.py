@@ -20,9 +20,11 @@ from polyfield.viewer.photos import Photos
 from polyfield.viewer.screen import Screen
 from polyfield.viewer.share import Turns
 from polyfield.viewer.standing import aim, vertical_angle
+from polyfield.viewer.strips import Stale
 from polyfield.viewer.viewed import Stage, Viewed
 
 TITLE = "polyfield"
+WARM = 48  # pixels of the picture that nobody sees
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Viewer:
         self.jobs = Jobs(extras.out)
         self.drawers: dict[int, Drawer] = {}
         self._door, self.closed = threading.Lock(), threading.Event()
+        if live is None:  # loads what draws while the page opens
+            threading.Thread(target=self._warm_up, name="polyfield-warm-up", daemon=True).start()
         self.server = _bound(settings.host, settings.port, extras.titles[0])
         self._first_view(stage.viewed)
         from polyfield.viewer.panels import build
@@ -154,6 +158,13 @@ class Viewer:
             drawer = self.drawers.pop(client.client_id, None)
         if drawer is not None:
             drawer.stop()
+
+    def _warm_up(self) -> None:
+        """Draw a small picture for nobody."""
+        with contextlib.suppress(InputError, Stale):
+            start = self.stage.viewed.start
+            camera = start.scaled(min(WARM / int(start.size.max()), 1.0))
+            self.screen.render(camera, self.screen.look, self.closed.is_set)
 
     def _first_view(self, viewed: Viewed) -> None:
         self.server.scene.set_up_direction(viewed.up)
