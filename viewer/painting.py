@@ -95,7 +95,7 @@ def _samples(render: Render, name: str) -> tuple[Picture, Legend]:
 
 def _error(render: Render, error: Array | None, name: str) -> tuple[Picture, Legend]:
     if error is None:
-        return _empty(render), Legend("there are no photos to compare with")
+        return _empty(render), Legend("no photo to compare with, or it is being read")
     image = colored(error / TOP_ERROR, name)
     image = np.where(np.isnan(error)[..., None], np.uint8(NOTHING), image)
     title = "difference from the nearest photo, of sRGB in [0, 1]; grey where it does not look"

@@ -5,6 +5,9 @@ Letters: h, w pixels.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -31,6 +34,8 @@ class Photos:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._kept: dict[int, Picture] = {}
+        self._reader: threading.Thread | None = None
+        self.read: Callable[[], None] = lambda: None  # called when one has been read meanwhile
         self.missing: str | None = None
 
     def __getitem__(self, i: int) -> Picture | None:
@@ -51,6 +56,18 @@ class Photos:
             self._kept.pop(next(iter(self._kept)), None)
         self._kept[i] = photo
         return photo
+
+    def soon(self, i: int) -> Picture | None:
+        """Photo i if it is in memory; else it is read meanwhile, and `read` is called then."""
+        if i not in self._kept and (self._reader is None or not self._reader.is_alive()):
+
+            def read() -> None:
+                if self[i] is not None:
+                    self.read()
+
+            self._reader = threading.Thread(target=read, name="polyfield-photo", daemon=True)
+            self._reader.start()
+        return self._kept.get(i)
 
     def thumbnail(self, i: int) -> Picture | None:
         """Photo i, small."""
@@ -85,15 +102,21 @@ class Photos:
         turned = 1 - poses[:, :, 2] @ pose[:, 2]
         return int((apart + turned).argmin())
 
-    def error(self, camera: Cameras, render: Render) -> Float[np.ndarray, "h w"] | None:
-        """How far a render is from the nearest photo; NaN where that does not look.
+    def error(
+        self, camera: Cameras, render: Render, wait: bool = False
+    ) -> Float[np.ndarray, "h w"] | None:
+        """How far a render is from the nearest photo; NaN where that does not look; None so far.
 
         What the render shows of a pixel is looked up in the photo, at the place where its camera
         sees the point that the render's depth puts there. That something stands in between is not
         known.
+
+        Args:
+            wait: whether to wait until the photo has been read.
         """
         nearest = self.nearest(camera)
-        photo = None if nearest is None else self[nearest]
+        look_up = self.__getitem__ if wait else self.soon
+        photo = None if nearest is None else look_up(nearest)
         if photo is None:
             return None
         seen = self._stage.viewed.seen

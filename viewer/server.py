@@ -87,6 +87,7 @@ class Viewer:
         look = Look(longest=_checked_longest(settings.longest), divide=divide)
         self.screen = Screen(stage, self.turns, look)
         self.photos = Photos(stage)
+        self.photos.read = self.screen.changed
         self.jobs = Jobs(extras.out)
         self.drawers: dict[int, Drawer] = {}
         self._door, self.closed = threading.Lock(), threading.Event()

@@ -183,7 +183,9 @@ class PathPanel:
                     )
                 except Stale:
                     raise Cancelled from None
-                error = self._viewer.photos.error(path[i], render) if look.mode == "error" else None
+                error = None
+                if look.mode == "error":
+                    error = self._viewer.photos.error(path[i], render, wait=True)
                 yield paint(render, look, self._viewer.stage.viewed.scale, error)[0]
 
         def work(folder: Path, tell: Tell) -> Path:
