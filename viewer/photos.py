@@ -21,6 +21,7 @@ from polyfield.viewer.viewed import Stage, Viewed
 
 KEPT = 8  # photos in memory
 THUMBNAIL = 96  # pixels of the longer edge
+WAIT = 20.0  # seconds for a photo that is being read when the page is closed
 BORDER = 24  # grey around a photo of another shape than the page
 
 
@@ -35,6 +36,8 @@ class Photos:
         self._stage = stage
         self._kept: dict[int, Picture] = {}
         self._reader: threading.Thread | None = None
+        self._thumbnails: threading.Thread | None = None
+        self._closed = False
         self.read: Callable[[], None] = lambda: None  # called when one has been read meanwhile
         self.missing: str | None = None
 
@@ -43,6 +46,8 @@ class Photos:
         if i in self._kept:
             return self._kept[i]
         viewed = self._stage.viewed
+        if self._closed:
+            return None
         if viewed.photo is None:
             self.missing = "there are no photos"
             return None
@@ -68,6 +73,26 @@ class Photos:
             self._reader = threading.Thread(target=read, name="polyfield-photo", daemon=True)
             self._reader.start()
         return self._kept.get(i)
+
+    def thumbnails(self, numbers: list[int], show: Callable[[int, Picture], None]) -> None:
+        """Show small photos one by one, read meanwhile; up to the first that is missing."""
+
+        def read() -> None:
+            for i in numbers:
+                image = self.thumbnail(i)
+                if image is None:
+                    return
+                show(i, image)
+
+        self._thumbnails = threading.Thread(target=read, name="polyfield-thumbnails", daemon=True)
+        self._thumbnails.start()
+
+    def close(self) -> None:
+        """Read no more, and wait for the photo that is being read."""
+        self._closed = True
+        for thread in (self._reader, self._thumbnails):
+            if thread is not None:
+                thread.join(WAIT)
 
     def thumbnail(self, i: int) -> Picture | None:
         """Photo i, small."""

@@ -24,6 +24,7 @@ from polyfield.viewer.strips import Stale
 from polyfield.viewer.viewed import Stage, Viewed
 
 TITLE = "polyfield"
+WAIT = 20.0  # seconds for what computes to come to an end
 WARM = 48  # pixels of the picture that nobody sees
 
 
@@ -91,8 +92,9 @@ class Viewer:
         self.jobs = Jobs(extras.out)
         self.drawers: dict[int, Drawer] = {}
         self._door, self.closed = threading.Lock(), threading.Event()
+        self._warm = threading.Thread(target=self._warm_up, name="polyfield-warm-up", daemon=True)
         if live is None:  # loads what draws while the page opens
-            threading.Thread(target=self._warm_up, name="polyfield-warm-up", daemon=True).start()
+            self._warm.start()
         self.server = _bound(settings.host, settings.port, extras.titles[0])
         self._first_view(stage.viewed)
         from polyfield.viewer.panels import build
@@ -126,13 +128,17 @@ class Viewer:
             self.extras.live.stop()
         self.jobs.stop()
         self.panels.close()
+        self.photos.close()
         with self._door:
             drawers = list(self.drawers.values())
             self.drawers.clear()
         for drawer in drawers:
             drawer.stop()
+        # A process that ends while a thread of it computes is aborted.
         for drawer in drawers:
-            drawer.join(5.0)
+            drawer.join(WAIT)
+        if self._warm.is_alive():
+            self._warm.join(WAIT)
         with contextlib.redirect_stdout(io.StringIO()):  # viser says goodbye there
             self.server.stop()
 

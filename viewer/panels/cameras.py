@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,7 +103,7 @@ class Cameras:
         self._wanted = wanted
         if wanted and not self._frusta:
             self._add_frusta()
-            threading.Thread(target=self._add_thumbnails, daemon=True).start()
+            self._viewer.photos.thumbnails(list(self._frusta), self._show_thumbnail)
         for frustum in self._frusta.values():
             frustum.visible = wanted
         self._solidify()
@@ -132,17 +131,13 @@ class Cameras:
             node.on_click(lambda event, i=i: self._clicked(event.client, i))
             self._frusta[i] = node
 
+    def _show_thumbnail(self, i: int, image: Any) -> None:
+        self._frusta[i].image = image
+
     def _clicked(self, client: Any, i: int) -> None:
         names = self._viewer.stage.viewed.names
         self._choice.value = f"{i}: {names[i] if names else i}"
         self._stand(client, i)
-
-    def _add_thumbnails(self) -> None:
-        for i, frustum in list(self._frusta.items()):
-            image = self._viewer.photos.thumbnail(i)
-            if image is None:
-                return
-            frustum.image = image
 
     def _toggle(self, label: str, add: Any) -> None:
         """A box to tick for something that is made when it is first wanted."""
