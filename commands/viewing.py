@@ -132,7 +132,8 @@ def _writer(name: str, config: dict[str, Any]) -> Any:
 
         settings = configuration(f"format={name}", verb="export")
         settings.update(run=str(config["run"]), out=str(out))
-        settings.update({k: config[k] for k in ("checkpoint", "trust", "device") if k in config})
+        kept = ("checkpoint", "trust", "device", "up")
+        settings.update({key: config[key] for key in kept if key in config})
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             chosen_format(name).writer().write(settings, out)

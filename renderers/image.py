@@ -109,7 +109,7 @@ def check_modes(modes: tuple[str, ...]) -> None:
         )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _by_tiles(width: int, height: int) -> tuple[Int[Tensor, " r"], Float[Tensor, "r 2"]]:
     """All pixels, tile after tile and within one along a Z-shaped curve: numbers and centres.
 

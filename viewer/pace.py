@@ -64,6 +64,7 @@ def sizes(full: Size, coarse: int) -> Iterator[Size]:
     width, height = full
     least = min(SMALLEST / min(full), 1.0)
     factor = min(max(math.sqrt(coarse / (width * height)), least), 1.0)
+    factor = 2 ** (math.floor(2 * math.log2(factor)) / 2)  # few sizes: renderers keep their pixels
     while factor < 1:
         yield max(round(width * factor), 1), max(round(height * factor), 1)
         factor *= math.sqrt(GROW)

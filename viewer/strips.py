@@ -92,7 +92,7 @@ def _parts(camera: Cameras, pace: Pace, whole: bool) -> Iterator[Cameras]:
     top = 0
     whole = whole or int(camera.model[0]) == Model.EQUIRECTANGULAR  # whose size is of its lens
     while top < height:
-        rows = math.ceil(pace.pixels(PART) / width)
+        rows = 1 << round(math.log2(max(pace.pixels(PART) / width, 1)))  # few sizes: as in `pace`
         rows = height - top if whole else min(max(rows, FEWEST), height - top)
         if height - top - rows < FEWEST:  # no sliver at the end
             rows = height - top
