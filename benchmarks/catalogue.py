@@ -23,8 +23,9 @@ from polyfield.benchmarks.web_cells import web
 from polyfield.commands.choices import choices
 
 SUITES = (
-    "kernels", "radiance", "startup", "factored", "gaussians", "capture", "viewer", "web", "geometry",
-)  # fmt: skip
+    *("kernels", "radiance", "startup", "factored", "gaussians", "capture", "viewer", "web"),
+    "geometry",
+)
 
 # Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
 DECODERS = {

@@ -44,9 +44,7 @@ FORMATS = {
         ("degree", "keep_transparent"),
         (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog"),
     ),
-    "web": Format(
-        "web", ("degree", "keep_transparent", "title", "background", "up"), (".html",)
-    ),
+    "web": Format("web", ("degree", "keep_transparent", "title", "background", "up"), (".html",)),
     "mesh": Format(
         "mesh",
         (
