@@ -24,7 +24,7 @@ from polyfield.viewer.strips import Stale
 from polyfield.viewer.viewed import Stage, Viewed
 
 TITLE = "polyfield"
-WAIT = 20.0  # seconds for what computes to come to an end
+WAIT = 3.0  # seconds for what computes to come to an end
 WARM = 48  # pixels of the picture that nobody sees
 
 
