@@ -18,6 +18,7 @@ VERBS = {
     "prepare": "find the cameras of photos or of a video, by COLMAP",
     "train": "learn a field from posed photos, or from another signal",
     "eval": "score a run on views that it has not seen",
+    "view": "look at a run or a file of Gaussians in the browser",
     "render": "make a video or pictures from a run or a file of Gaussians",
     "export": "write what a run has learned for other programs",
     "convert": "write a file of Gaussians in another format",
@@ -40,6 +41,7 @@ examples:
   polyfield train data=photos run=runs/first     learn it; runs/first holds all there is to know
   polyfield train data=procedural                no photos at hand: a scene of our own
   polyfield eval run=runs/first                  PSNR and SSIM of the held-out views
+  polyfield view run=runs/first                  look at it in the browser
   polyfield render run=runs/first path=orbit out=orbit.mp4
   polyfield info data=photos                     how the folder is read, before any training
 

@@ -18,10 +18,14 @@ from polyfield.benchmarks.efforts import EFFORTS, Effort
 from polyfield.benchmarks.gaussians_cells import gaussians
 from polyfield.benchmarks.geometry_cells import geometry
 from polyfield.benchmarks.scenes import LEGO, SCENES
+from polyfield.benchmarks.viewer_cells import viewer
 from polyfield.benchmarks.web_cells import web
 from polyfield.commands.choices import choices
 
-SUITES = ("kernels", "radiance", "startup", "factored", "gaussians", "capture", "web", "geometry")
+SUITES = (
+    *("kernels", "radiance", "startup", "factored", "gaussians", "capture", "viewer", "web"),
+    "geometry",
+)
 
 # Other decoders of the same fields, whose render step is another kernel; the plain name is its own.
 DECODERS = {
@@ -117,6 +121,7 @@ def cells(suite: str, budget: str) -> list[Cell]:
         "factored": factored,
         "gaussians": gaussians,
         "capture": capture,
+        "viewer": viewer,
         "web": web,
         "geometry": geometry,
     }

@@ -10,6 +10,7 @@ from polyfield.benchmarks import (
     geometry_sections,
     kernel_sections,
     training_sections,
+    viewer_sections,
     web_sections,
 )
 from polyfield.benchmarks.book import Book
@@ -34,6 +35,7 @@ def results(book: Book) -> str:
         gaussian_sections,
         compression_sections,
         capture_sections,
+        viewer_sections,
         web_sections,
         geometry_sections,
     )

@@ -68,6 +68,14 @@ def targets(book: Book) -> Iterator[Target]:
         yield Target(
             f"frame of lego_200, {size} x {size}", "frames-hash", _frame(size), bound, "ms", False
         )
+    yield Target(
+        "first picture in the browser, hash", "view-first-hash",
+        lambda v: v["seconds"]["median"], 3, "s", False,
+    )  # fmt: skip
+    yield Target(
+        "previews of a hash field, 256 x 256", "view-previews-hash",
+        lambda v: v["per_second"]["median"], 15, "a second", True,
+    )  # fmt: skip
     yield Target("peak memory, fox", "train-fox-hash-300s", _memory, 1.2, "GB", False, 2)
     yield Target("polyfield --help", "help", lambda v: v["seconds"]["median"], 1, "s", False, 2)
     for scene in ("lego_200", "fox"):

@@ -20,7 +20,7 @@ polyfield bench: run the benchmarks behind RESULTS.md
 usage: polyfield bench [suite=NAME] [budget=NAME] [data=DIR] [peers=DIR] [out=DIR]
 
   suite=all              kernels | radiance | startup | factored | gaussians | capture
-                         | web | geometry | all
+                         | viewer | web | geometry | all
   budget=default         quick (about 3 minutes on two idle cores) | default (2 hours) | full (6)
   data=DIR               the evaluation data: nerf_synthetic/lego_200, fox, llff_fern, colmap_cup
   peers=DIR              clones of other people's code: TensoRF, OpenSplat (built)

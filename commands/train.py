@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ usage: polyfield train data=PATH [key=value ...]
   dataset.split=auto     every:8 | fraction:0.9 | file:PATH holds out what is not trained on
   dataset.background=auto  what images with alpha lie on: white | black | random | learned;
                          none drops the alpha, ignore leaves transparent pixels out
+  viewer=true            watch and steer it in the browser; viewer.port=8080; viewer.share=0.2, of
+                         the time at most, for pictures; viewer.keep=true to stay when it has ended
   task.depth=0.0         weight of depth maps; task.normals and task.points likewise, where the data
                          has them
   task.holdout=0.0       share of the samples of a picture, sound ... that is never trained on
@@ -64,6 +66,7 @@ options:
 examples:
   polyfield train data=photos
   polyfield train data=photos run=runs/fern trainer.max_seconds=600
+  polyfield train data=photos viewer=true
   polyfield train data=photos field=mlp decoder.trunk=[64,64]
   polyfield train data=photos field.levels=12 field.log2_entries=17 optimizer.lr=5e-3
   polyfield train resume=runs/fern trainer.max_seconds=900
@@ -98,7 +101,7 @@ CHOSEN = (
 
 def main(words: list[str]) -> None:
     """Run `polyfield train WORDS...`."""
-    arguments = parse(words, sweeps=True)
+    arguments = parse([*map(_switch, words)], sweeps=True)
     backbones.make_known(arguments)
     resumes = arguments.given("resume") not in (None, "resume=null")
     if resumes and arguments.multirun:
@@ -112,6 +115,12 @@ def main(words: list[str]) -> None:
         return [f"run={quote(default_run(config, arguments))}"] if needs_name else []
 
     execute("train", run, arguments, complete)
+
+
+def _switch(word: str) -> str:
+    """`viewer=true` as the key that it stands for."""
+    key, _, value = word.partition("=")
+    return f"viewer.show={value}" if key == "viewer" and value in ("true", "false") else word
 
 
 def default_run(config: DictConfig, arguments: Arguments) -> str:
@@ -147,12 +156,16 @@ def run(config: dict[str, Any]) -> float:
     )
 
     choose(config["device"])
-    if config["viewer"]:
-        hint = "this version has no viewer; polyfield render makes a video"
-        raise InputError(field="viewer", found=True, expected=False, hint=hint)
     begin = go_on if config["resume"] is not None else start
-    with begin(config) as (trainer, folder, renders):
+    with begin(config) as (trainer, folder, renders), ExitStack() as page:
+        watched = None
+        if config["viewer"]["show"]:
+            from polyfield.commands.watching import watch
+
+            watched = page.enter_context(watch(trainer, folder, config["viewer"]))
         outcome = trainer.train()
+        if watched is not None:
+            watched(outcome.interrupted)
     if outcome.interrupted:
         print(f"stopped   at step {outcome.step:,}, saved; to go on:")
         print(f"  {command_line('train', resume=folder)}")
@@ -225,9 +238,12 @@ def go_on(config: dict[str, Any]) -> Iterator[tuple[Trainer, Path, str]]:
         *parents, leaf = key.split(".")
         node, given = stored, config
         for parent in parents:
-            node, given = node.setdefault(parent, {}), given[parent]
-        if node is None:  # a task that has no renderer
-            raise unchangeable(key)
+            held = node.get(parent)
+            if held is None and parent == "renderer":  # a task that has none
+                raise unchangeable(key)
+            if not isinstance(held, dict):  # `viewer` was a word once
+                node[parent] = dict(config[parent]) if node is stored else {}
+            node, given = node[parent], given[parent]
         node[leaf] = given[leaf]
     stored["trust"] = [*config["trust"], *backbones.trusted()]
     kind = task_kind(stored)

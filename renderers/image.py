@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.kernels.choice import plain
 from polyfield.renderers.render import Render
 
-MODES = ("rgb", "depth", "median", "normal", "opacity")
+MODES = ("rgb", "depth", "median", "normal", "opacity", "samples")
 REFERENCE_CHUNK = 1 << 10  # rays a call at most through plain torch, which keeps every step
 TILE = 8  # pixels, a power of two
 SURFACE = 0.5  # opacity above which a ray has met something that has a normal
@@ -31,6 +31,8 @@ class RayRenderer(Protocol):
     ) -> Render: ...
 
     def surface_normals(self, rays: Rays, depth: Float[Tensor, " r"]) -> Float[Tensor, "r 3"]: ...
+
+    def sample_counts(self, rays: Rays) -> Float[Tensor, " r"]: ...
 
 
 @torch.no_grad()
@@ -53,7 +55,8 @@ def render_image(
 
     Returns:
         all that the renderer returns for its rays, rgb in [0, 1]; normals are zero where opacity
-        is at most one half; extras are "distortion" [h, w] and "n_samples".
+        is at most one half; extras are "distortion" [h, w], "n_samples", and "samples" [h, w] of
+        each ray when `modes` asks for them.
 
     Raises:
         InputError: for a mode that there is not.
@@ -80,6 +83,8 @@ def render_image(
             columns["median_depth"] = piece.median_depth
         if "normal" in modes:
             columns["normals"] = _normals(renderer, part, piece)
+        if "samples" in modes:
+            columns["samples"] = renderer.sample_counts(part)
         for name, values in columns.items():
             if name not in picture:
                 picture[name] = values.new_empty(len(rays), *values.shape[1:])
@@ -87,13 +92,14 @@ def render_image(
     whole = {
         name: values.view(height, width, *values.shape[1:]) for name, values in picture.items()
     }
+    counted = {"samples": whole["samples"]} if "samples" in whole else {}
     return Render(
         rgb=whole["rgb"].clamp_(0, 1),
         opacity=whole["opacity"],
         depth=whole["depth"],
         median_depth=whole.get("median_depth"),
         normals=whole.get("normals"),
-        extras={"distortion": whole["distortion"], "n_samples": n_samples},
+        extras={"distortion": whole["distortion"], "n_samples": n_samples, **counted},
     )
 
 
@@ -106,7 +112,7 @@ def check_modes(modes: tuple[str, ...]) -> None:
         )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _by_tiles(width: int, height: int) -> tuple[Int[Tensor, " r"], Float[Tensor, "r 2"]]:
     """All pixels, tile after tile and within one along a Z-shaped curve: numbers and centres.
 

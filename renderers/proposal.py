@@ -24,6 +24,7 @@ from polyfield.cameras import Cameras, Rays
 from polyfield.errors import InputError
 from polyfield.fields.density_field import COARSEST, density_field, trained_density
 from polyfield.fields.field import RadianceField
+from polyfield.kernels.domain import BOX
 from polyfield.kernels.interlevel import interlevel, ray_weights
 from polyfield.kernels.listed import ListedKernels
 from polyfield.kernels.resample import SPACINGS, distances, place, ray_spans, resample
@@ -128,6 +129,7 @@ class ProposalRenderer(nn.Module):
         self.proposal_lr, self.stop, self.gradient_near = proposal_lr, stop, gradient_near
         self.backend = backend
         self.step = 0
+        self.picture_box: Tensor | None = None  # [2,3] corners in the world of what pictures show
         self._listed: ListedKernels | None = None
 
     @property
@@ -165,6 +167,8 @@ class ProposalRenderer(nn.Module):
         learns = generator is not None and torch.is_grad_enabled() and self.due
         domain = self.field.domain
         spans = ray_spans(origins, directions, domain.bounds, domain.code, self.near, self.far)
+        if self.picture_box is not None and generator is None:
+            spans = self._within_box(spans, origins, directions)
         edges, seen = self.propose(origins, directions, spans, generator, learns, times)
         t = distances(edges, spans, self.spacing)
         ray_features = self.field.decoder.ray_features(directions, appearance)
@@ -184,6 +188,20 @@ class ProposalRenderer(nn.Module):
             losses["interlevel"] = self.weight * torch.stack(excess).sum() / max(len(t), 1)
         extras = {"distortion": out[:, 5], "n_samples": n_samples, "losses": losses}
         return Render(rgb, opacity, depth, median_depth=median, extras=extras)
+
+    def _within_box(
+        self, spans: Float[Tensor, "r 2"], origins: Tensor, directions: Tensor
+    ) -> Float[Tensor, "r 2"]:
+        """Spans cut to `picture_box`; empty ones where rays miss it."""
+        assert self.picture_box is not None
+        box = self.picture_box.to(origins.dtype)
+        inside = ray_spans(origins, directions, box, BOX, self.near, self.far)
+        start = torch.maximum(spans[:, 0], inside[:, 0])
+        return torch.stack([start, torch.minimum(spans[:, 1], inside[:, 1]).maximum(start)], dim=1)
+
+    def sample_counts(self, rays: Rays) -> Float[Tensor, " r"]:
+        """How many samples each ray takes: the same number for all."""
+        return torch.full((len(rays),), float(sum(self.samples) + self.final))
 
     def propose(
         self,

@@ -35,6 +35,8 @@ class SplatRenderer(nn.Module):
         backend: who draws, see `rasterize`: "auto", "own" or "gsplat".
     """
 
+    whole = True  # what reaches over an edge of a picture is drawn less exactly: no parts of one
+
     def __init__(self, field: Gaussians, near: float = NEAR, backend: str = "auto") -> None:
         super().__init__()
         check_backend(backend)
@@ -44,6 +46,7 @@ class SplatRenderer(nn.Module):
             found = f"splat, and {type(field).__name__}"
             raise InputError(field="renderer", found=found, expected="field=gaussians")
         self.field, self.near, self.backend = field, near, backend
+        self.picture_box: Tensor | None = None  # [2,3] corners in the world of what pictures show
 
     def forward(self, rays: Rays, background: Tensor | None = None, **_: Any) -> Render:
         """Refused: what a ray meets is known of whole pictures alone.
@@ -72,7 +75,7 @@ class SplatRenderer(nn.Module):
         """A picture with gradients; see `kernels.rasterize`."""
         field = self.field
         return rasterize(
-            **field.tensors,
+            **self._drawn_tensors(),
             view=view,
             background=background,
             degree=int(field.active),
@@ -83,6 +86,16 @@ class SplatRenderer(nn.Module):
             primitive=field.primitive,
             backend=self.backend,
         )
+
+    def _drawn_tensors(self) -> dict[str, Tensor]:
+        """The parameters by name, of Gaussians in `picture_box` alone where there is one."""
+        tensors: dict[str, Tensor] = dict(self.field.tensors)
+        if self.picture_box is None:
+            return tensors
+        lower, upper = self.picture_box.to(self.field.means)
+        means = self.field.means
+        inside = ((means >= lower) & (means <= upper)).all(dim=1)
+        return {name: tensor[inside] for name, tensor in tensors.items()}
 
     @torch.no_grad()
     def image(

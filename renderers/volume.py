@@ -30,7 +30,7 @@ from polyfield.renderers.halved import halved
 from polyfield.renderers.image import render_image
 from polyfield.renderers.normals import density_normals
 from polyfield.renderers.occupancy import Cells, OccupancyGrid
-from polyfield.renderers.packed import render_packed
+from polyfield.renderers.packed import count_samples, render_packed
 from polyfield.renderers.render import Render
 
 CHUNK = 1 << 16  # rays a call when rendering whole images
@@ -57,6 +57,9 @@ class VolumeRenderer(nn.Module):
         halve: whether pictures of what stands still look closely at occupied cells first, see
             `renderers.halved`; while evaluating (`eval()`).
         backend: "fused", "modular" or "auto" (fused where the field allows it).
+
+    Attributes:
+        picture_box: [2,3] corners in the world of what pictures show; None for everything.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class VolumeRenderer(nn.Module):
         self.stop, self.faint = stop, faint
         self.gradient_near, self.halve, self.backend = gradient_near, halve, backend
         self._halved: tuple[list[int], Cells] | None = None
+        self.picture_box: Tensor | None = None
 
     @property
     def step(self) -> float:
@@ -187,11 +191,12 @@ class VolumeRenderer(nn.Module):
         times = None if times is None else times.to(dtype)
         median = torch.zeros(r, dtype=dtype)
         number = jitter.numpy().dtype
+        box = None
         if generator is None:
-            geometry = self.geometry(number, self.fine, cells=self._picture_cells())
+            geometry, box = self._picture_geometry(number)
         else:
             geometry = self.geometry(number)
-        if self.fused:
+        if self.fused and box is None:
             kernels = self.field.kernels
             assert kernels is not None
             decoder = self.field.decoder
@@ -209,7 +214,7 @@ class VolumeRenderer(nn.Module):
             )
         else:
             out, n_samples = render_packed(
-                self, origins, directions, ray_features, jitter, geometry, times, median
+                self, origins, directions, ray_features, jitter, geometry, times, median, box
             )
         rgb, opacity = out[:, :3], out[:, 3]
         if background is not None:
@@ -217,6 +222,26 @@ class VolumeRenderer(nn.Module):
         depth = out[:, 4] / opacity.clamp(min=1e-10)
         extras = {"distortion": out[:, 5], "n_samples": n_samples}
         return Render(rgb, opacity, depth, median_depth=median, extras=extras)
+
+    def _picture_geometry(self, number: np.dtype) -> tuple[Geometry, Tensor | None]:
+        """Where pictures take samples, and the box in which those count that this cannot say."""
+        cells, box = self._picture_cells(), self.picture_box
+        if box is not None and self.field.domain.kind == "box":
+            lower = torch.maximum(cells.clip[0], box[0].to(cells.clip))
+            upper = torch.minimum(cells.clip[1], box[1].to(cells.clip))
+            cells, box = cells._replace(clip=torch.stack([lower, upper.maximum(lower)])), None
+        return self.geometry(number, self.fine, cells=cells), box
+
+    @torch.no_grad()
+    def sample_counts(self, rays: Rays) -> Float[Tensor, " r"]:
+        """How many samples a picture takes along each ray until nothing behind them is seen."""
+        dtype = self.field.decoder.trunk.dtype
+        origins, directions = rays.origins.to(dtype), rays.directions.to(dtype)
+        jitter = torch.full((len(origins),), 0.5, dtype=dtype)
+        times = self.field.times(rays.times)
+        times = None if times is None else times.to(dtype)
+        geometry = self._picture_geometry(jitter.numpy().dtype)[0]
+        return count_samples(self, origins, directions, jitter, geometry, times)
 
     def step_size(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Length of a marching step at world points, seen from the middle of the domain."""

@@ -17,6 +17,7 @@ class Gate:
         self._stepping = False
         self._visitors = 0
         self._paused = False
+        self._asked: list[Callable[[], None]] = []
 
     @property
     def paused(self) -> bool:
@@ -46,16 +47,26 @@ class Gate:
                 self._visitors -= 1
                 self._changed.notify_all()
 
+    def ask(self, what: Callable[[], None]) -> None:
+        """Have the training's own thread do something between two steps, also while it waits."""
+        with self._changed:
+            self._asked.append(what)
+            self._changed.notify_all()
+
     @property
     def closed(self) -> bool:
         """Whether a step would have to wait."""
-        return self._paused or self._visitors > 0
+        return self._paused or self._visitors > 0 or bool(self._asked)
 
     def wait(self, stopped: Callable[[], bool]) -> None:
-        """Wait until a step may run or the training was stopped."""
-        with self._changed:
-            while self.closed and not stopped():
-                self._changed.wait(LOOK)
+        """Do what was asked for, and wait until a step may run or the training was stopped."""
+        while self.closed and not stopped():
+            with self._changed:
+                asked, self._asked = self._asked, []
+                if not asked:
+                    self._changed.wait(LOOK)
+            for what in asked:
+                what()
 
     @contextmanager
     def step(self) -> Iterator[None]:

@@ -24,10 +24,13 @@ class Format:
     Attributes:
         module: that writes it, in this package.
         keys: of conf/export.yaml that say nothing of formats which do not name them too.
+        suffixes: of its files, which the viewer offers; none where nobody looks into a browser for
+            them.
     """
 
     module: str
     keys: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
 
     def writer(self) -> Writer:
         """The module, imported only now."""
@@ -36,14 +39,19 @@ class Format:
 
 
 FORMATS = {
-    "splat": Format("splat", ("degree", "keep_transparent")),
-    "web": Format("web", ("degree", "keep_transparent", "title", "background", "up")),
+    "splat": Format(
+        "splat",
+        ("degree", "keep_transparent"),
+        (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog"),
+    ),
+    "web": Format("web", ("degree", "keep_transparent", "title", "background", "up"), (".html",)),
     "mesh": Format(
         "mesh",
         (
             *("method", "resolution", "level", "time", "crop", "texture"),
             *("components", "watertight", "faces"),
         ),
+        (".ply", ".obj", ".glb", ".stl", ".off"),
     ),
     "pointcloud": Format("pointcloud", ("points", "voxel", "views", "time", "outliers")),
     "cameras": Format("cameras", ("data",)),

@@ -191,7 +191,6 @@ def test_a_launcher_can_send_the_job_to_another_process() -> None:
         (["train", "data={photos}", "run={trained}"], "(resume="),
         (["train", "data={photos}", "device=cuda"], "device: found cuda, expected cpu or auto"),
         (["train", "data={photos}", "device=tpu"], "device: found tpu, expected auto, cpu or cuda"),
-        (["train", "data={photos}", "viewer=true"], "viewer"),
         (["train", "data={photos}", "trainer.max_steps=0"], "trainer.max_steps: found 0"),
         (["train", "data={photos}", "field.levels=0"], "field.levels: found 0, expected 1 to 64"),
         (["train", "resume={trained}", "seed=3"], "seed: cannot change when a run goes on"),

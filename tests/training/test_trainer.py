@@ -415,6 +415,34 @@ def test_pausing_holds_the_training_until_it_goes_on(tmp_path: Path, regression:
     assert steps == [6]
 
 
+def test_what_is_asked_for_is_done_between_steps_by_the_thread_of_the_training(
+    tmp_path: Path, regression: Any
+) -> None:
+    trainer = regression.trainer(regression.Regression(), tmp_path)
+    paused, done = threading.Event(), threading.Event()
+    found: list[Any] = []
+
+    def pause(t: Trainer) -> None:
+        if t.step == 6:
+            t.gate.pause()
+            paused.set()
+
+    trainer.on_step.append(pause)
+
+    def look() -> None:
+        paused.wait()
+        trainer.gate.ask(lambda: found.append((trainer.step, threading.get_ident())))
+        trainer.gate.ask(done.set)
+        done.wait()
+        trainer.gate.resume()
+
+    viewer = threading.Thread(target=look)
+    viewer.start()
+    assert trainer.train().step == N
+    viewer.join()
+    assert found == [(6, threading.get_ident())]
+
+
 def test_a_signal_ends_a_pause(tmp_path: Path, regression: Any) -> None:
     trainer = regression.trainer(regression.Regression(), tmp_path)
 
