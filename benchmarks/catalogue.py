@@ -1,7 +1,7 @@
 """Which cells there are, by suite and budget.
 
     quick     about 3 minutes on two idle cores: does it work, and roughly how fast is it
-    default   about 2 hours: 25 minutes of trainings by the clock, and 150,000 steps of others
+    default   about 2 hours: 30 minutes of trainings by the clock, and 150,000 steps of others
     full      about 6 hours: 2 hours by the clock, 500,000 steps; what RESULTS.md is to be read by
 
 A larger budget repeats more and adds cells. Names say what differs between the cells of one suite,

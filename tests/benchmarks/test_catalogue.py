@@ -63,7 +63,7 @@ def test_each_field_has_three_sizes() -> None:
 def test_the_times_that_are_promised_are_those_of_the_cells() -> None:
     """Minutes of trainings by the clock, and thousands of steps of the others, to a fifth."""
     assert catalogue.__doc__
-    for budget, minutes, thousands in (("default", 25, 150), ("full", 120, 500)):
+    for budget, minutes, thousands in (("default", 30, 150), ("full", 120, 500)):
         seconds, steps = 0.0, 0
         for cell in cells("all", budget):
             found = cell.settings
