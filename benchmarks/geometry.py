@@ -29,12 +29,17 @@ from polyfield.export.meshes.geometry import (
 )
 from polyfield.export.meshes.implicit import Implicit
 from polyfield.export.meshes.sparse_cubes import sparse_cubes
+from polyfield.export.meshes.texture import textured
+from polyfield.export.meshes.textured_mesh import renderer_of
 from polyfield.training.assembly import build_trainer
 from polyfield.training.catalogue import load_data
+from polyfield.training.evaluation import chosen, true_view
+from polyfield.training.metrics import psnr
 from polyfield.training.photo_task import PhotoTask
 from polyfield.training.preparation import prepared_task
 from polyfield.training.task import Task
 
+VIEWS = 10
 FINE = 512  # cells across the built-in scene, where it is to be learned as a shape
 BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -54,6 +59,7 @@ def measure(
     Returns:
         "steps", and "meshes": by method what `geometry.compare` says, "all_f_score" of what nobody
         saw too, "triangles" and "seconds"; of photos whose surface is not known the last two alone.
+        Of what photos show also "texture": see `dressed`.
     """
     built_in = data is None
     with tempfile.TemporaryDirectory(prefix="polyfield-bench-") as name:
@@ -73,7 +79,8 @@ def measure(
         everything, seen = truths(task, built_in, None if data is None else Path(data))
         with trainer.average.applied() if trainer.average else nullcontext():
             found = {method: made(task, method, resolution, everything, seen) for method in methods}
-    return {"steps": outcome.step, "meshes": found}
+            looks = {"texture": dressed(task, resolution)} if isinstance(task, PhotoTask) else {}
+    return {"steps": outcome.step, "meshes": found, **looks}
 
 
 def made(
@@ -91,6 +98,36 @@ def made(
     if everything is None or seen is None:
         return facts
     return {**facts, **compare(mesh, seen), "all_f_score": compare(mesh, everything)["f_score"]}
+
+
+def dressed(task: Any, resolution: int) -> dict[str, Any]:
+    """A mesh with a texture, and how it looks from where nothing was learned.
+
+    Args:
+        task: a `PhotoTask`.
+
+    Returns:
+        "seconds" from the field to the textured mesh, "psnr" of its views and "field_psnr" of the
+        field's own, dB, means over ten test views, and "worst", the largest difference of a view.
+    """
+    began = time.perf_counter()
+    mesh = extract(task, resolution=resolution, frame="world").mesh
+    try:
+        surface = textured(mesh, task)
+    except InputError as error:
+        if "xatlas" in str(error):
+            raise NotRun("xatlas is not installed") from error
+        raise
+    seconds = time.perf_counter() - began
+    shown, scores = renderer_of(surface), []
+    for i in chosen(task.scene, "test", VIEWS):
+        behind = None if task.background is None else task.background.detach()
+        truth = true_view(task.scene, i, behind)
+        renders = (each.image(task.scene.cameras, i, behind) for each in (shown, task.renderer))
+        scores.append([psnr(render.rgb.numpy(), truth) for render in renders])
+    ours, own = np.array(scores).T
+    means = {"psnr": float(ours.mean()), "field_psnr": float(own.mean())}
+    return {"seconds": seconds, **means, "worst": float((own - ours).max())}
 
 
 def truths(task: Task, built_in: bool, data: Path | None) -> tuple[Truth | None, Truth | None]:

@@ -13,10 +13,11 @@ SECONDS = {"quick": 2.0, "default": 60.0, "full": 60.0}
 # What is learned, from which data, with which settings, and by which methods it becomes a mesh.
 LEARNED: dict[str, tuple[str | None, list[str], list[str]]] = {
     "procedural-sdf": (None, ["task=sdf"], ["marching"]),
-    "procedural-radiance": (None, ["field=hash"], ["marching", "poisson"]),
+    "procedural-radiance": (None, ["field=hash"], ["fusion", "marching", "poisson"]),
+    "procedural-gaussians": (None, ["field=gaussians"], ["fusion", "poisson"]),
     "bunny-sdf": (BUNNY, ["task=sdf"], ["marching"]),
     "armadillo-sdf": (ARMADILLO, ["task=sdf"], ["marching"]),
-    "lego_200-radiance": (LEGO, ["field=hash"], ["marching"]),
+    "lego_200-radiance": (LEGO, ["field=hash"], ["fusion", "marching"]),
 }
 AT_FIRST = ("procedural-sdf",)  # for a quick look
 LATER = ("bunny-sdf", "armadillo-sdf", "lego_200-radiance")  # the full budget alone

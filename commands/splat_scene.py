@@ -84,9 +84,22 @@ def standing_around(
     fov: float,
     on_ring: bool = True,
 ) -> Cameras:
-    """Cameras that have the Gaussians in view, looking at the middle of their box.
+    """Cameras that have the Gaussians in view: see `standing`."""
+    return standing(*sphere(splats), up, size, fov, on_ring)
+
+
+def standing(
+    center: Tensor,
+    radius: float,
+    up: tuple[float, float, float],
+    size: tuple[int, int],
+    fov: float,
+    on_ring: bool = True,
+) -> Cameras:
+    """Cameras that have a sphere in view, looking at its middle.
 
     Args:
+        center: [3].
         up: unit vector.
         size: width and height.
         fov: across the shorter side, radians.
@@ -98,7 +111,6 @@ def standing_around(
     from polyfield.cameras.models import Model
     from polyfield.cameras.poses import look_at
 
-    center, radius = sphere(splats)
     distance = ROOM * radius / math.sin(fov / 2)
     ring = torch.linspace(0, 2 * math.pi, 9, dtype=torch.float64)[:-1]
     sway = torch.tensor([-SWAY, 0.0, SWAY], dtype=torch.float64)

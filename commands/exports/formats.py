@@ -44,7 +44,14 @@ FORMATS = {
         ("degree", "keep_transparent"),
         (".ply", ".compressed.ply", ".splat", ".spz", ".glb", ".sog"),
     ),
-    "web": Format("web", ("degree", "keep_transparent", "title", "background", "up"), (".html",)),
+    "web": Format(
+        "web",
+        (
+            *("degree", "keep_transparent", "title", "background", "up"),
+            *("resolution", "faces", "texture", "time"),
+        ),
+        (".html",),
+    ),
     "mesh": Format(
         "mesh",
         (

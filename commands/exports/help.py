@@ -26,7 +26,8 @@ format=splat, of a run of field=gaussians: .ply, .compressed.ply, .splat, .spz, 
   degree=N               of the spherical harmonics to keep, 0 to 3; all by default
   keep_transparent=false whether to keep what is never seen: opacities below 1/255
 
-format=web: a page, .html, that opens by a double click and asks nothing of a network
+format=web: a page, .html, that opens by a double click and asks nothing of a network: Gaussians, or
+the mesh of anything else, with resolution, faces, texture and time as of format=mesh
 
   degree, keep_transparent as above: without harmonics a page is smaller
   title=TEXT             the name of the run by default
@@ -47,7 +48,8 @@ format=mesh, of photos, Gaussians and shapes: .ply, .obj, .glb, .stl, .off
   watertight=false       whether holes are closed
   faces=N                how many triangles to keep, about; needs polyfield[mesh]
   texture=none           none: colours of vertices | auto | N texels along its longer side: for
-                         .glb and .obj, from the views of the training; needs polyfield[mesh]
+                         .glb, .obj and pages, which have it by default, from the views of the
+                         training; needs polyfield[mesh]
 
 format=pointcloud, of photos, Gaussians and shapes: .ply, .pcd, .xyz, .npz
 

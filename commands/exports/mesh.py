@@ -34,7 +34,7 @@ def write(config: dict[str, Any], out: Path) -> None:
     frame = checked_frame(config["frame"])
     if stands_for_run(config) is not None:
         raise InputError("Gaussians have no surface", file=config["run"], field="run")
-    texture = config["texture"]
+    texture = config["texture"] or "none"
     task = open_task(config, recorded=True)
     if texture != "none":
         check_textured_out(out, config["overwrite"])

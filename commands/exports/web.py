@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyfield.commands.arguments import override_key
+from polyfield.commands.exports.web_surface import look_of_run, triple, write_surface
 from polyfield.commands.hydra_job import overrides
 from polyfield.commands.opening import open_task, stands_for_run
 from polyfield.commands.splat_lines import count_line, file_line
@@ -15,8 +16,9 @@ from polyfield.commands.splat_scene import NEAR, direction, standing_around
 from polyfield.commands.text import facts
 from polyfield.commands.views import BACKGROUNDS, of_color
 from polyfield.errors import InputError
-from polyfield.export.splats import checked_frame, dropped_line, splats_of, up_of
+from polyfield.export.splats import checked_frame, dropped_line, splats_of
 from polyfield.export.web import Look, check_page, splats_page
+from polyfield.fields.gaussians import Gaussians
 from polyfield.splats import Splats
 from polyfield.splats.cleaning import checked_degree, clean
 from polyfield.splats.extent import robust_sphere
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 OF_RUNS = ("checkpoint", "frame", "trust", "device")  # keys that say nothing of a file
 OF_FILES = ("up",)  # of a run it is known
+OF_SURFACES = ("resolution", "faces", "texture", "time")
 SIZE, FOV = (800, 800), math.radians(50)  # of cameras around what comes without any
 
 
@@ -36,7 +39,19 @@ def write(config: dict[str, Any], out: Path) -> None:
     began = time.perf_counter()
     check_page(out, config["overwrite"])
     _check_settings(config)
-    splats, look, lines = _scene(config)
+    if stands_for_run(config) is None:
+        _refuse_foreign("a run", True)
+        task = open_task(config, recorded=True)
+        if not isinstance(getattr(getattr(task, "renderer", None), "field", None), Gaussians):
+            write_surface(config, task, out, began)
+            return
+        splats, look, lines = _run(task, config)
+    else:
+        _refuse_foreign("a file of Gaussians", False)
+        splats, look, lines = _file(config)
+    for word in overrides():
+        if override_key(word) in OF_SURFACES:
+            raise InputError("does not fit", field=override_key(word), found="Gaussians")
     written, dropped = splats_page(
         splats,
         look,
@@ -62,16 +77,17 @@ def _check_settings(config: dict[str, Any]) -> None:
     direction(config["up"])
 
 
-def _scene(config: dict[str, Any]) -> tuple[Splats, Look, dict[str, Any]]:
-    """The Gaussians, how they are looked at, and what to say of them."""
-    file = stands_for_run(config)
-    _refuse_foreign("a run" if file is None else "a file of Gaussians", file is None)
-    if file is not None:
-        splats = read_splats(file)
-        return splats, _look_at_file(splats, file, config), {"read": file_line(file, splats)}
-    task = open_task(config, recorded=True)
+def _file(config: dict[str, Any]) -> tuple[Splats, Look, dict[str, Any]]:
+    """The Gaussians of a file, how they are looked at, and what to say of them."""
+    file = Path(config["run"])
+    splats = read_splats(file)
+    return splats, _look_at_file(splats, file, config), {"read": file_line(file, splats)}
+
+
+def _run(task: Task, config: dict[str, Any]) -> tuple[Splats, Look, dict[str, Any]]:
+    """Those of a run."""
     splats = splats_of(task, config["frame"], Path(config["run"]))
-    look = _look_of_run(task, config)
+    look = look_of_run(task, config)
     read = f"{config['run']}: {count_line(splats)}, {len(look.cameras)} cameras"
     return splats, look, {"read": read, "up": list(look.up)}
 
@@ -81,28 +97,6 @@ def _refuse_foreign(of: str, is_run: bool) -> None:
         key = override_key(word)
         if key in (OF_FILES if is_run else OF_RUNS):
             raise InputError("does not fit", field=key, found=of)
-
-
-def _look_of_run(task: Task, config: dict[str, Any]) -> Look:
-    """From the cameras that it was trained on, on its background."""
-    scene: Any = getattr(task, "scene", None)
-    renderer: Any = getattr(task, "renderer", None)
-    cameras, scale = scene.cameras[scene.splits["train"]], 1.0
-    if config["frame"] == "source":
-        cameras = cameras.transformed(scene.source_from_world)
-        scale = float(scene.source_from_world[:3, :3].double().det()) ** (1 / 3)
-    up = up_of(task, config["frame"]).tolist()
-    behind: Any = getattr(task, "background", None)
-    color = None if behind is None else behind.detach()
-    if config["background"] != "auto":
-        color = of_color(config["background"])
-    return Look(
-        cameras,
-        up=(up[0], up[1], up[2]),
-        near=renderer.near * scale,
-        background=_triple(color),
-        title=config["title"] or Path(config["run"]).resolve().name,
-    )
 
 
 def _look_at_file(splats: Splats, file: Path, config: dict[str, Any]) -> Look:
@@ -116,7 +110,7 @@ def _look_at_file(splats: Splats, file: Path, config: dict[str, Any]) -> Look:
         _around(seen.splats, up),
         up=up,
         near=NEAR * robust_sphere(seen.splats)[1],
-        background=_triple(of_color("black" if name == "auto" else name)),
+        background=triple(of_color("black" if name == "auto" else name)),
         title=config["title"] or file.name,
         of_photos=False,
     )
@@ -124,8 +118,3 @@ def _look_at_file(splats: Splats, file: Path, config: dict[str, Any]) -> Look:
 
 def _around(splats: Splats, up: tuple[float, float, float]) -> Cameras:
     return standing_around(splats, up, SIZE, FOV)
-
-
-def _triple(color: Any) -> tuple[float, float, float]:
-    red, green, blue = (0.0, 0.0, 0.0) if color is None else color.tolist()
-    return red, green, blue
