@@ -92,7 +92,7 @@ def made(
         mesh = extract(task, method=method, resolution=resolution).mesh
     except InputError as error:
         if "needs Open3D" in str(error):
-            raise NotRun("open3d is not installed") from error
+            raise NotRun(str(error)) from error
         raise
     facts = {"seconds": time.perf_counter() - began, "triangles": len(mesh)}
     if everything is None or seen is None:

@@ -20,6 +20,7 @@ from polyfield.commands.views import of_color
 from polyfield.errors import InputError
 from polyfield.export.meshes import Mesh, TexturedMesh
 from polyfield.export.meshes.extract import extract
+from polyfield.export.meshes.open3d_found import obstacle
 from polyfield.export.meshes.texture import check_texture, textured
 from polyfield.export.splats import up_of
 from polyfield.export.web import Look, mesh_page
@@ -59,7 +60,8 @@ def write_surface(config: dict[str, Any], task: Task, out: Path, began: float) -
     if wanted != "none":
         check_texture(task, wanted)
     shape = {key: config[key] for key in ("resolution", "time")}
-    mesh = extract(task, faces=config["faces"] or FACES, frame="world", **shape).mesh
+    faces = config["faces"] or (FACES if obstacle() is None else None)
+    mesh = extract(task, faces=faces, frame="world", **shape).mesh
     surface = mesh if wanted == "none" else textured(mesh, task, wanted)
     T = _frame(task, config["frame"])
     look = look_of_run(task, config) if has_photos else _look_around(mesh.transformed(T), config)

@@ -5,9 +5,6 @@ Letters: n vertices, m triangles, c components.
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,11 +14,11 @@ from polyfield.datasets.mesh import closed_edges
 from polyfield.errors import InputError
 from polyfield.export.meshes.implicit import Implicit
 from polyfield.export.meshes.mesh import Mesh
+from polyfield.export.meshes.open3d_found import open3d
 from polyfield.kernels.mesh_distance import INSIDE, mesh_distance, winding_number
 from polyfield.kernels.mesh_tree import build_tree
 
 MARGIN = 2  # cells around a mesh that is closed
-OPEN3D = "pip install 'polyfield[mesh]'"
 
 
 def select(mesh: Mesh, kept: Bool[np.ndarray, " m"]) -> Mesh:
@@ -93,18 +90,6 @@ def decimated(mesh: Mesh, target: int) -> Mesh:
     return select(
         Mesh(vertices.astype(np.float32), faces.astype(np.int32)), np.ones(len(faces), bool)
     )
-
-
-def open3d(key: str) -> Any:
-    """Open3D; InputError where it is not installed, naming the key that needs it."""
-    try:
-        import open3d as o3d
-    except ImportError:
-        raise InputError("needs Open3D", field=key, hint=OPEN3D) from None
-    # Open3D brings an old TBB, which numba then finds and tells everybody that it does not use.
-    warnings.filterwarnings("ignore", message="The TBB threading layer requires TBB")
-    o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
-    return o3d
 
 
 def around(mesh: Mesh, resolution: int) -> Implicit:

@@ -7,7 +7,6 @@ resolution, closed) -> Mesh` in the world of the training, maybe with colours of
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from polyfield.errors import InputError
 from polyfield.export.meshes import cleaning
 from polyfield.export.meshes.advice import advice, refuse_empty
 from polyfield.export.meshes.appearance import with_colors, with_normals
-from polyfield.export.meshes.cleaning import OPEN3D
 from polyfield.export.meshes.learned import Learned, learned_surface
 from polyfield.export.meshes.mesh import Mesh
+from polyfield.export.meshes.open3d_found import obstacle
 from polyfield.export.meshes.sparse_cubes import sparse_cubes
 from polyfield.training.photo_task import PhotoTask
 from polyfield.training.task import Task
@@ -115,14 +114,14 @@ def chosen_method(
     """The name of a method and what to say of the choice.
 
     "auto" is fusion of what cameras saw, and marching of shapes, where a level is given, and where
-    Open3D, which fuses, is not there.
+    Open3D, which fuses, cannot be used.
     """
     if method != "auto":
         return method, None
     if not isinstance(task, PhotoTask) or (level is not None and learned.surface is not None):
         return "marching", None
-    if learned.surface is not None and importlib.util.find_spec("open3d") is None:
-        return "marching", f"method=marching, since Open3D is not installed ({OPEN3D})"
+    if learned.surface is not None and (reason := obstacle()) is not None:
+        return "marching", f"method=marching, since Open3D {reason}"
     return "fusion", None
 
 

@@ -22,9 +22,9 @@ from torch import Tensor
 from polyfield.cameras.cameras import Cameras
 from polyfield.errors import InputError
 from polyfield.export.depth_maps import DepthMap, depth_maps, inside, matching, viewpoints
-from polyfield.export.meshes.cleaning import open3d
 from polyfield.export.meshes.learned import Learned
 from polyfield.export.meshes.mesh import Mesh
+from polyfield.export.meshes.open3d_found import open3d
 from polyfield.export.meshes.room import SHARE, free_memory
 from polyfield.training.photo_task import PhotoTask
 from polyfield.training.task import Task

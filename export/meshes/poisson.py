@@ -17,9 +17,10 @@ from jaxtyping import Float
 
 from polyfield.datasets.mesh import surface_points
 from polyfield.errors import InputError
-from polyfield.export.meshes.cleaning import open3d, select
+from polyfield.export.meshes.cleaning import select
 from polyfield.export.meshes.learned import Learned
 from polyfield.export.meshes.mesh import Mesh
+from polyfield.export.meshes.open3d_found import open3d
 from polyfield.export.meshes.sparse_cubes import sparse_cubes
 from polyfield.renderers.normals import density_normals
 from polyfield.training.photo_task import PhotoTask

@@ -15,6 +15,7 @@ import trimesh
 from polyfield import cli
 from polyfield.errors import InputError
 from polyfield.export.meshes.extract import extract
+from polyfield.export.meshes.open3d_found import obstacle
 from polyfield.training.runs import open_run
 
 CENTRE, RADIUS = np.array([5.0, -2.0, 1.0]), 3.0
@@ -116,7 +117,8 @@ def test_a_texture_is_baked_in_the_frame_of_the_data(
 
 
 def test_a_cut_surface_can_be_closed_and_thinned(line: Callable, shape: Path) -> None:
-    pytest.importorskip("open3d", reason="needs open3d")
+    if (reason := obstacle()) is not None:
+        pytest.skip(f"Open3D {reason}")
     half = "crop=[-100,-100,-100,100,100,1]"
     words = [f"run={shape}", "format=mesh", "resolution=32", half]
     assert "watertight  no" in line("export", *words, "out=open.stl")[1]
@@ -129,7 +131,8 @@ def test_a_cut_surface_can_be_closed_and_thinned(line: Callable, shape: Path) ->
 
 
 def test_oriented_points_make_a_surface(line: Callable, shape: Path, splatted: Path) -> None:
-    pytest.importorskip("open3d", reason="needs open3d")
+    if (reason := obstacle()) is not None:
+        pytest.skip(f"Open3D {reason}")
     words = ["format=mesh", "method=poisson", "resolution=32"]
     assert line("export", f"run={shape}", *words, "out=a.ply", "watertight=true")[0] == 0
     made = read("a.ply")

@@ -114,3 +114,16 @@ def test_mistakes_are_one_line(
     assert (status, said, err.count("\n")) == (2, "", 1), err
     assert message in err
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_anything_but_gaussians_becomes_a_page_of_its_mesh(line: Callable, trained: Path) -> None:
+    words = [f"run={trained}", "format=web", "resolution=24", "texture=none"]
+    status, said, err = line("export", *words, "out=mesh.html")
+    assert status == 0, err
+    scene = scene_of("mesh.html")
+    assert scene["kind"] == "mesh"
+    assert 0 < scene["count"] <= 200_000
+    assert f"{scene['count']:,} triangles" in said
+    status, _, err = line("export", *words, "out=b.html", "degree=1")
+    assert status != 0
+    assert "degree: does not fit" in err

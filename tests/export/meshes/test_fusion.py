@@ -10,10 +10,12 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.export.meshes import fusion, room
+from polyfield.export.meshes.open3d_found import obstacle
 
 
 def fused(*arguments: object, **settings: object) -> fusion.Mesh:
-    pytest.importorskip("open3d", reason="fusion needs polyfield[mesh]")
+    if (reason := obstacle()) is not None:
+        pytest.skip(f"Open3D {reason}")
     return fusion.fuse(*arguments, **settings)  # type: ignore[arg-type]
 
 
