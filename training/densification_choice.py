@@ -1,8 +1,8 @@
 """How Gaussians multiply, where the configuration leaves it open.
 
-From points that lie on surfaces, splitting what is pulled about comes further in the seconds of a
-CPU: the cup's rows of RESULTS.md, at equal counts. Gaussians that begin at random have to find the
-surfaces first, and moving dead ones to live ones does it better.
+From points that lie on surfaces, splitting what is pulled about is ahead in short trainings and
+level in longer ones: the cup's rows of RESULTS.md. Gaussians that begin at random have to find the
+surfaces first, and moving dead ones to live ones does it far better: the fox's.
 """
 
 from __future__ import annotations
