@@ -106,8 +106,10 @@ def settled_splatting(config: Config, scene: Scene) -> dict[str, Any]:
 
 
 def _counts(config: Config) -> dict[str, int]:
-    """How many Gaussians the budget can shape, and how many of them there are to begin with."""
-    most = scene_defaults.gaussians(config.get("trainer") or {})
+    """How many Gaussians there may be, by default as the budget can shape, and are at first."""
+    most = (config.get("densify") or {}).get("most")
+    if most is None:
+        most = scene_defaults.gaussians(config.get("trainer") or {})
     return {"most": most, "init_count": min(most, FIRST)}
 
 

@@ -42,9 +42,11 @@ def test_where_gaussians_begin_chooses_unless_somebody_did(
 
 
 def test_how_many_there_may_be_is_kept(ball: Any) -> None:
-    config = configuration("field=gaussians", "densify.most=77")
-    node = settled(config, ball.ball_scene())["densify"]
-    assert node["most"] == 77
+    config = configuration("field=gaussians", "densify.most=77", "trainer.max_seconds=100")
+    known = settled(config, ball.ball_scene())
+    node = known["densify"]
+    assert node["most"] == known["task"]["init_count"] == 77
+    assert build_task(config, ball.ball_scene()).seeding.most == 77  # type: ignore[attr-defined]
     assert node["_target_"].endswith("MCMC")
     assert "auto" not in node
 
