@@ -126,6 +126,7 @@ def _joined(parts: list[Render]) -> Render:
         depth=torch.cat([part.depth for part in parts]),
         normals=joined([part.normals for part in parts]),
         extras=extras,
+        median_depth=joined([part.median_depth for part in parts]),
     )
 
 
