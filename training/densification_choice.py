@@ -2,7 +2,7 @@
 
 From points that lie on surfaces, splitting what is pulled about is ahead in short trainings and
 level in longer ones: the cup's rows of RESULTS.md. Gaussians that begin at random have to find the
-surfaces first, and moving dead ones to live ones does it far better: the fox's.
+surfaces first; moving dead ones to live ones gives as many dB and the higher SSIM: the fox's.
 """
 
 from __future__ import annotations
