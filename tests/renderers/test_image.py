@@ -29,7 +29,7 @@ class Left:
         self.calls.append(len(rays))
         hit = (rays.directions[:, 0] < 0).float()
         extras = {"distortion": rays.directions[:, 1], "n_samples": 3 * len(rays)}
-        return Render(rays.directions.abs(), hit, 2 * hit, 3 * hit, extras=extras)
+        return Render(rays.directions.abs(), hit, 2 * hit, extras=extras, median_depth=3 * hit)
 
     def surface_normals(self, rays: Rays, depth: Tensor) -> Tensor:
         self.normal_calls.append(len(rays))
